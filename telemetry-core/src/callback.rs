@@ -1,0 +1,189 @@
+//! Running the user's code: observed metrics, collectors, snapshots, properties.
+//!
+//! Invariant: a callback that panics or never returns costs its own value only. It runs with no lock of ours held, under
+//! `catch_unwind`, and with a deadline; what fails is counted in `telemetry_callback_failures` and named there.
+//! Not here: what is done with the values (`collect`, the exporter).
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Labels;
+use crate::entry::{Entry, EntryRef};
+use crate::limits::{CALLBACK_PATIENCE, CALLBACK_THREADS_MAX};
+use crate::metric::Counter;
+
+/// Callbacks that failed; `own` declares it.
+pub(crate) static CALLBACK_FAILURES: Counter<Callback> = Counter::new();
+
+/// Why a callback of the user's gave no value.
+#[derive(Clone, Copy, Labels)]
+pub(crate) enum Cause {
+    Panic,
+    Late,
+    Error,
+}
+
+/// One series a failing callback and cause.
+#[derive(Labels)]
+pub(crate) struct Callback {
+    kind: &'static str,
+    name: String,
+    cause: Cause,
+}
+
+/// Why a callback gave no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// It panicked, with this message.
+    Panicked(String),
+    /// It had not returned by the deadline; it goes on, and is not called again before it has returned.
+    Late(Duration),
+    /// It answered with an error.
+    Failed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Late(deadline) => write!(f, "did not return within {} ms", deadline.as_millis()),
+            Self::Failed(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The text of a panic's payload.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a payload that is no text").to_owned()
+}
+
+/// Counts a failure under the kind and name of its declaration.
+pub fn report(entry: &Entry, failure: &Failure) {
+    entry.note_failure(failure.to_string());
+    count(entry.kind().as_str(), entry.name(), failure);
+}
+
+/// Counts a failure of a callback that no declaration of this library stands for, such as one of the OpenTelemetry API.
+pub fn count(kind: &'static str, name: &str, failure: &Failure) {
+    let cause = match failure {
+        Failure::Panicked(_) => Cause::Panic,
+        Failure::Late(_) => Cause::Late,
+        Failure::Failed(_) => Cause::Error,
+    };
+    CALLBACK_FAILURES.with(Callback { kind, name: name.to_owned(), cause }).inc();
+}
+
+/// Runs user code on this thread; a panic becomes a [`Failure`]. Nothing is counted: [`report`] does that.
+pub fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(message)) => Err(Failure::Failed(message)),
+        Err(payload) => Err(Failure::Panicked(panic_message(&*payload))),
+    }
+}
+
+/// Runs `run` once for each entry and gives the results in the order of the entries.
+///
+/// One thread takes them in turn. When it makes no progress for [`CALLBACK_PATIENCE`], another one goes on with those that have not
+/// started, so a slow callback holds up the others by no more than that. What is not done at the deadline is [`Failure::Late`].
+/// Failures are counted. Cost: one thread started a pass.
+pub fn pass<T: Send + 'static>(
+    entries: Vec<EntryRef>,
+    deadline: Duration,
+    run: impl Fn(&Entry) -> Result<T, String> + Send + Sync + 'static,
+) -> Vec<(EntryRef, Result<T, Failure>)> {
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let began = Instant::now();
+    let mut results: Vec<Option<Result<T, Failure>>> = entries.iter().map(|_| None).collect();
+    let work = Arc::new(Work { entries, next: AtomicUsize::new(0), deadline, run });
+    let (sender, receiver) = mpsc::channel();
+    let mut threads = usize::from(start(&work, &sender));
+    let mut missing = results.len();
+    while missing > 0 {
+        let left = deadline.saturating_sub(began.elapsed());
+        match receiver.recv_timeout(CALLBACK_PATIENCE.min(left)) {
+            Ok((index, result)) => {
+                let slot: &mut Option<_> = &mut results[index];
+                *slot = Some(result);
+                missing -= 1;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let unstarted = work.next.load(Ordering::Relaxed) < results.len();
+                if unstarted && threads < CALLBACK_THREADS_MAX {
+                    threads += usize::from(start(&work, &sender));
+                }
+            }
+        }
+    }
+    work.next.store(usize::MAX / 2, Ordering::Relaxed); // what has not started by now is not started
+    let outcomes = work.entries.iter().cloned().zip(results);
+    let outcomes = outcomes.map(|(entry, result)| (entry, result.unwrap_or(Err(Failure::Late(deadline)))));
+    let outcomes: Vec<_> = outcomes.collect();
+    for (entry, result) in &outcomes {
+        if let Err(failure) = result {
+            report(entry, failure);
+        }
+    }
+    outcomes
+}
+
+struct Work<F> {
+    entries: Vec<EntryRef>,
+    next: AtomicUsize,
+    deadline: Duration,
+    run: F,
+}
+
+type Done<T> = (usize, Result<T, Failure>);
+
+/// Starts one more thread on the work; false when the system has no thread to give.
+fn start<T, F>(work: &Arc<Work<F>>, sender: &mpsc::Sender<Done<T>>) -> bool
+where
+    T: Send + 'static,
+    F: Fn(&Entry) -> Result<T, String> + Send + Sync + 'static,
+{
+    let (work, sender) = (Arc::clone(work), sender.clone());
+    let body = move || {
+        loop {
+            let index = work.next.fetch_add(1, Ordering::Relaxed);
+            let Some(entry) = work.entries.get(index) else { return };
+            let result = match Running::claim(entry) {
+                Some(_running) => guarded(|| (work.run)(entry)),
+                None => Err(Failure::Late(work.deadline)), // still in an earlier pass
+            };
+            if sender.send((index, result)).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("telemetry-callback".to_owned()).spawn(body).is_ok()
+}
+
+/// Marks an entry as running until it is dropped.
+struct Running<'a>(&'a Entry);
+
+impl<'a> Running<'a> {
+    fn claim(entry: &'a Entry) -> Option<Self> {
+        (!entry.running.swap(true, Ordering::Acquire)).then_some(Self(entry))
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}

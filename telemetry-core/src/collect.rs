@@ -1,0 +1,68 @@
+//! Reading all metrics at one moment: first the collectors run, then the observed functions, then the cells are read.
+
+use std::time::Duration;
+
+use crate::callback::{self, Failure};
+use crate::clock;
+use crate::declaration::{Kind, MetricKind};
+use crate::entry::{EntryRef, Item};
+use crate::registry::Registry;
+use crate::value::Point;
+
+/// What all metrics of a registry showed at one moment.
+pub struct Collection {
+    /// The start of all cumulative sums, in Unix nanoseconds.
+    pub start_ns: u64,
+    /// The moment of the reading, in Unix nanoseconds.
+    pub time_ns: u64,
+    /// One element a metric that has a value.
+    pub metrics: Vec<Reading>,
+}
+
+/// The points of one metric.
+pub struct Reading {
+    /// The metric.
+    pub entry: EntryRef,
+    /// The instrument that it is.
+    pub kind: MetricKind,
+    /// One point a series.
+    pub points: Vec<Point>,
+}
+
+/// Runs the collectors and the observed functions, each pass within the deadline, and reads every metric.
+///
+/// A callback that fails is left out, counted and named; the others are in time.
+pub fn collect(registry: &Registry, deadline: Duration) -> Collection {
+    let entries = registry.entries();
+    let of = |wanted: fn(&EntryRef) -> bool| entries.iter().filter(|entry| wanted(entry)).cloned().collect::<Vec<_>>();
+    callback::pass(of(|entry| entry.kind == Kind::Collector), deadline, |entry| {
+        if let Item::Collector(run) = entry.item {
+            run();
+        }
+        Ok(())
+    });
+    let observed = callback::pass(of(|entry| entry.as_metric().is_some_and(|metric| metric.is_observed())), deadline, |entry| {
+        let mut points = Vec::new();
+        if let Some(metric) = entry.as_metric() {
+            metric.read(&mut points);
+        }
+        Ok(points)
+    });
+    let time_ns = clock::now_ns();
+    let mut observed = observed.into_iter().map(|(_, points)| points);
+    let mut metrics = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Kind::Metric(kind) = entry.kind else { continue };
+        let Some(metric) = entry.as_metric() else { continue };
+        let mut points = Vec::new();
+        if metric.is_observed() {
+            points = observed.next().and_then(Result::<_, Failure>::ok).unwrap_or_default();
+        } else {
+            metric.read(&mut points);
+        }
+        if !points.is_empty() {
+            metrics.push(Reading { entry, kind, points });
+        }
+    }
+    Collection { start_ns: clock::start_ns(), time_ns, metrics }
+}

@@ -1,0 +1,185 @@
+//! One declaration with what stands behind it: the element of the linkme slice, plain data with interior mutability, so that no
+//! linker takes it for a constant to drop.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::declaration::{Declaration, Kind, MetricKind};
+use crate::metric::{Metric, MetricSource};
+use crate::property::PropertySource;
+use crate::rpc::RpcSource;
+use crate::snapshot::SnapshotSource;
+
+/// A reference for the length of the program, or one that is owned.
+pub(crate) enum Source<T: ?Sized + 'static> {
+    Linked(&'static T),
+    Owned(Box<T>),
+}
+
+impl<T: ?Sized> Deref for Source<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Linked(source) => source,
+            Self::Owned(source) => source,
+        }
+    }
+}
+
+/// What a declaration does, by its kind.
+pub(crate) enum Item {
+    Metric(Source<dyn MetricSource>),
+    Property(Source<dyn PropertySource>),
+    Event,
+    Snapshot(Source<dyn SnapshotSource>),
+    Rpc(Source<dyn RpcSource>),
+    Collector(fn()),
+}
+
+/// One declaration with what stands behind it.
+pub struct Entry {
+    pub(crate) declaration: Declaration,
+    pub(crate) kind: Kind,
+    pub(crate) item: Item,
+    /// Whether its callback runs at this moment. A callback that never returns holds one thread, not one for each collection.
+    pub(crate) running: AtomicBool,
+    failures: AtomicU64,
+    last_failure: Mutex<Option<String>>,
+}
+
+impl Entry {
+    const fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
+        let running = AtomicBool::new(false);
+        Self { declaration, kind, item, running, failures: AtomicU64::new(0), last_failure: Mutex::new(None) }
+    }
+
+    #[doc(hidden)]
+    pub const fn metric<T: Metric>(metric: &'static T, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Metric(T::KIND), Item::Metric(Source::Linked(metric)))
+    }
+
+    #[doc(hidden)]
+    pub const fn observed<T: MetricSource>(source: &'static T, kind: MetricKind, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Metric(kind), Item::Metric(Source::Linked(source)))
+    }
+
+    #[doc(hidden)]
+    pub const fn property<T: PropertySource>(source: &'static T, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Property, Item::Property(Source::Linked(source)))
+    }
+
+    #[doc(hidden)]
+    pub const fn event<E: Sync>(_event: &'static E, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Event, Item::Event)
+    }
+
+    #[doc(hidden)]
+    pub const fn snapshot<T: SnapshotSource>(source: &'static T, every: Duration, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Snapshot { every }, Item::Snapshot(Source::Linked(source)))
+    }
+
+    #[doc(hidden)]
+    pub const fn rpc<T: RpcSource>(source: &'static T, declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Rpc, Item::Rpc(Source::Linked(source)))
+    }
+
+    #[doc(hidden)]
+    pub const fn collector(run: fn(), declaration: Declaration) -> Self {
+        Self::new(declaration, Kind::Collector, Item::Collector(run))
+    }
+
+    pub(crate) fn owned(declaration: Declaration, kind: Kind, item: Item) -> Self {
+        Self::new(declaration, kind, item)
+    }
+
+    /// Name, unit, description and place.
+    pub fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.declaration.name()
+    }
+
+    /// What was declared.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What a metric, a property, a snapshot or an rpc is backed by; the others have none.
+    pub fn as_property(&self) -> Option<&dyn PropertySource> {
+        match &self.item {
+            Item::Property(source) => Some(&**source),
+            _ => None,
+        }
+    }
+
+    /// The source of a snapshot.
+    pub fn as_snapshot(&self) -> Option<&dyn SnapshotSource> {
+        match &self.item {
+            Item::Snapshot(source) => Some(&**source),
+            _ => None,
+        }
+    }
+
+    /// The source of an rpc.
+    pub fn as_rpc(&self) -> Option<&dyn RpcSource> {
+        match &self.item {
+            Item::Rpc(source) => Some(&**source),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_metric(&self) -> Option<&dyn MetricSource> {
+        match &self.item {
+            Item::Metric(source) => Some(&**source),
+            _ => None,
+        }
+    }
+
+    /// How often its callback failed: panicked, was late, or answered with an error.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// The text of the last failure of its callback.
+    pub fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().clone()
+    }
+
+    pub(crate) fn note_failure(&self, text: String) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.last_failure.lock() = Some(text);
+    }
+
+    /// `file:line`, or a word for a declaration made at run time.
+    pub(crate) fn place_text(&self) -> String {
+        self.declaration.place.map_or_else(|| "run time".to_owned(), |place| place.to_string())
+    }
+}
+
+/// A declaration, wherever it lives.
+#[derive(Clone)]
+pub enum EntryRef {
+    /// Made by a macro.
+    Linked(&'static Entry),
+    /// Made at run time.
+    Runtime(Arc<Entry>),
+}
+
+impl Deref for EntryRef {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        match self {
+            Self::Linked(entry) => entry,
+            Self::Runtime(entry) => entry,
+        }
+    }
+}

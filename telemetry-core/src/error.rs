@@ -1,0 +1,54 @@
+//! What can go wrong outside of recording, which cannot fail.
+
+use std::fmt;
+
+use crate::name::Fault;
+
+/// Why a declaration was refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeclareError {
+    /// The name breaks a rule.
+    Name(String, Box<Fault>),
+    /// The unit breaks a rule.
+    Unit(String, Box<Fault>),
+    /// The interval of a snapshot is zero.
+    Interval(String),
+    /// The name is taken; names are compared without case, across all kinds.
+    Duplicate {
+        /// The name.
+        name: String,
+        /// Where it was first declared.
+        first: String,
+        /// Where it was declared again.
+        again: String,
+    },
+    /// The library's own declarations are absent: the linker lost the slice, and the user's are absent too.
+    NotLinked,
+}
+
+impl fmt::Display for DeclareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name, fault) => write!(f, "\"{name}\": {fault}"),
+            Self::Unit(name, fault) => write!(f, "the unit of \"{name}\": {fault}"),
+            Self::Interval(name) => write!(f, "the interval of the snapshot \"{name}\" is zero: wanted a time above zero"),
+            Self::Duplicate { name, first, again } => {
+                write!(f, "the name \"{name}\" is declared twice: at {first} and at {again}")
+            }
+            Self::NotLinked => f.write_str(
+                "no declarations are linked into this program, not even the library's own: \
+                 wanted a linker that keeps the section of linkme's distributed slices (a static library needs whole-archive)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DeclareError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Name(_, fault) | Self::Unit(_, fault) => Some(&**fault),
+            _ => None,
+        }
+    }
+}

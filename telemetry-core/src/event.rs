@@ -1,0 +1,99 @@
+//! Events: typed records, stored as JSON with the time of their emission.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::entry::{Entry, EntryRef};
+use crate::hub::{EVENTS_DROPPED, EventLoss, GLOBAL_HUB, Hub};
+use crate::limits::RECORD_BYTES_MAX;
+
+/// A typed record that is emitted at any time.
+///
+/// Cost of [`emit`](Self::emit): the serialisation into a buffer of this thread and one copy into the stream. Emitting returns
+/// nothing, blocks on nothing and never panics: what does not serialise is counted in `telemetry_events_dropped`. What is emitted
+/// before an exporter runs is kept, the newest [`BACKLOG_EVENTS_MAX`](crate::limits::BACKLOG_EVENTS_MAX).
+///
+/// ```
+/// use telemetry_core::{Event, event};
+///
+/// #[derive(serde::Serialize)]
+/// struct Ping { peer: String, rtt_us: u64 }
+///
+/// /// The round-trip time to a peer.
+/// #[event(name = "doc_ping")]
+/// static PINGS: Event<Ping>;
+///
+/// PINGS.emit(&Ping { peer: "a".into(), rtt_us: 120 });
+/// ```
+pub struct Event<T> {
+    place: Place,
+    record: PhantomData<fn(&T)>,
+}
+
+enum Place {
+    Undeclared,
+    Linked(&'static Entry),
+    Runtime(Arc<Entry>, Arc<Hub>),
+}
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that a thread's buffer keeps between two events.
+const BUFFER_BYTES_KEPT: usize = 16 << 10;
+
+impl<T> Event<T> {
+    /// What `#[event]` completes; alone it is not declared, and emits nowhere.
+    #[allow(clippy::new_without_default)] // only a macro makes a useful one
+    pub const fn new() -> Self {
+        Self { place: Place::Undeclared, record: PhantomData }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn __declared(mut self, entry: &'static Entry) -> Self {
+        let undeclared = std::mem::replace(&mut self.place, Place::Linked(entry));
+        std::mem::forget(undeclared); // `Undeclared` owns nothing, and a `const fn` cannot drop
+        self
+    }
+
+    pub(crate) fn runtime(entry: Arc<Entry>, hub: Arc<Hub>) -> Self {
+        Self { place: Place::Runtime(entry, hub), record: PhantomData }
+    }
+}
+
+impl<T: Serialize> Event<T> {
+    /// Writes the record, with the current time, to the event's stream.
+    pub fn emit(&self, record: &T) {
+        let written = BUFFER.try_with(|buffer| match buffer.try_borrow_mut() {
+            Ok(mut buffer) => self.emit_through(record, &mut buffer),
+            Err(_) => self.emit_through(record, &mut Vec::new()), // emitted by a Serialize within another emit
+        });
+        if written.is_err() {
+            self.emit_through(record, &mut Vec::new()); // this thread is past its destructors
+        }
+    }
+
+    fn emit_through(&self, record: &T, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        let serialized = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut *buffer, record)));
+        if !matches!(serialized, Ok(Ok(()))) {
+            EVENTS_DROPPED.with(EventLoss::Unserializable).inc();
+        } else if buffer.len() > RECORD_BYTES_MAX {
+            EVENTS_DROPPED.with(EventLoss::TooLarge).inc();
+        } else {
+            match &self.place {
+                Place::Undeclared => EVENTS_DROPPED.with(EventLoss::Undeclared).inc(),
+                Place::Linked(entry) => GLOBAL_HUB.emit(&EntryRef::Linked(entry), buffer),
+                Place::Runtime(entry, hub) => hub.emit(&EntryRef::Runtime(Arc::clone(entry)), buffer),
+            }
+        }
+        buffer.clear();
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
+    }
+}

@@ -1,0 +1,70 @@
+//! Declare metrics, properties, events, snapshots and rpcs on statics and functions; they register themselves.
+//!
+//! ```
+//! use telemetry_core::{Counter, metric};
+//!
+//! /// Requests answered.                      the doc comment is the description
+//! #[metric(name = "doc_requests", unit = "{request}")]
+//! static REQUESTS: Counter;
+//!
+//! REQUESTS.inc();
+//! assert_eq!(REQUESTS.value(), 1);
+//! ```
+//!
+//! Nobody calls a register function and nothing runs before `main`: the declarations of all crates that are linked into a program
+//! are elements of one [linkme](https://docs.rs/linkme) slice. A dependency that no `use` names is not linked, and its declarations
+//! are absent: `use dependency as _;` cures it.
+//!
+//! An instrumented library depends on this crate with `default-features = false`, without the OpenTelemetry SDK. A program adds
+//! `telemetry-exporter` and starts it; what was recorded before is kept.
+
+#![deny(unsafe_code)]
+
+extern crate self as telemetry_core; // the macros' absolute paths hold in this crate too
+
+#[doc(hidden)]
+pub mod __private;
+
+// In reading order: each imports from those above it only.
+pub mod limits;
+pub mod name;
+pub mod clock;
+mod declaration;
+mod error;
+mod label;
+mod value;
+mod metric;
+mod property;
+mod snapshot;
+mod rpc;
+mod entry;
+pub mod callback;
+mod hub;
+mod event;
+mod registry;
+pub mod collect;
+#[cfg(feature = "otel")]
+mod otel;
+#[allow(unsafe_code)] // in this crate alone linkme's section attributes count as written here
+mod own;
+#[cfg(feature = "otel")]
+mod telemetry;
+
+pub use declaration::{Declaration, Kind, MetricKind, Place, Scope};
+pub use entry::{Entry, EntryRef};
+pub use error::DeclareError;
+pub use event::Event;
+pub use hub::{Attachment, Sink};
+pub use label::Label;
+pub use metric::{
+    Counter, CounterSeries, FloatCounter, FloatCounterSeries, FloatGauge, FloatGaugeSeries, Gauge, GaugeSeries, Histogram,
+    HistogramSeries, LabelValue, Labels, Observation, Sample, Timer, UpDownCounter, UpDownCounterSeries,
+};
+pub use property::{Property, PropertySource, PropertyValue};
+pub use registry::Registry;
+pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};
+pub use snapshot::{Provider, Snapshot, SnapshotSource};
+#[cfg(feature = "otel")]
+pub use telemetry::{Telemetry, TelemetryBuilder};
+pub use telemetry_macros::{Labels, collector, event, metric, property, rpc, snapshot};
+pub use value::{ExplicitValue, ExponentialValue, Point, Summary, Value};

@@ -1,0 +1,33 @@
+//! What the library measures of itself. The counters stand where they count; here they are declared, as a macro would.
+
+use crate::callback::CALLBACK_FAILURES;
+use crate::declaration::Declaration;
+use crate::entry::Entry;
+use crate::hub::EVENTS_DROPPED;
+use crate::metric::MEASUREMENTS_REJECTED;
+use crate::registry::{SELF_CHECK, TELEMETRY_DECLARATIONS_V1};
+
+macro_rules! declare {
+    ($element:ident: $metric:ident, $name:expr, $unit:literal, $description:literal) => {
+        #[linkme::distributed_slice(TELEMETRY_DECLARATIONS_V1)]
+        static $element: Entry = Entry::metric(&$metric, own($name, $unit, $description, line!()));
+    };
+}
+
+const fn own(name: &'static str, unit: &'static str, description: &'static str, line: u32) -> Declaration {
+    let (package, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    Declaration::linked(name, unit, description, package, version, module_path!(), file!(), line)
+}
+
+declare!(
+    CALLBACK_FAILURES_ENTRY: CALLBACK_FAILURES, SELF_CHECK, "{failure}",
+    "Callbacks that panicked, were late, or answered with an error, by the kind and name of their declaration."
+);
+declare!(
+    MEASUREMENTS_REJECTED_ENTRY: MEASUREMENTS_REJECTED, "telemetry_measurements_rejected", "{measurement}",
+    "Measurements that were dropped: not a number, infinite, or below zero where only growth is allowed."
+);
+declare!(
+    EVENTS_DROPPED_ENTRY: EVENTS_DROPPED, "telemetry_events_dropped", "{event}",
+    "Events that did not reach a stream."
+);

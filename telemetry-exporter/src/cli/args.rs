@@ -1,0 +1,96 @@
+//! The flags and commands.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Looks at the telemetry of a running program.
+#[derive(Parser)]
+#[command(name = "telemetry", version, arg_required_else_help = true)]
+pub struct Args {
+    /// Where the program serves its telemetry over TCP.
+    #[arg(long, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "HOST:PORT")]
+    pub host: String,
+
+    /// Where it serves its telemetry over libp2p.
+    #[cfg(feature = "libp2p")]
+    #[arg(long, value_name = "MULTIADDR/p2p/ID")]
+    pub peer: Option<String>,
+
+    /// Print JSON: an array for a list, a line a message for a stream.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Which life of the process this is.
+    Session,
+    /// The properties, evaluated now.
+    Properties {
+        /// Only these.
+        names: Vec<String>,
+    },
+    /// The streams, with what they hold.
+    Streams,
+    /// All declarations, with the failures of their callbacks.
+    Catalogue,
+    /// The metrics of the newest collection.
+    Metrics {
+        /// Every collection that is held, from the place on.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// The messages of an event that are held, from the place on.
+    Events {
+        /// The event.
+        name: String,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// The newest snapshot.
+    Snapshots {
+        /// The snapshot.
+        name: String,
+        /// Every one that is held, from the place on.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// The rpcs that can be called.
+    Rpcs,
+    /// Calls an rpc.
+    Call {
+        /// The rpc.
+        name: String,
+        /// The request, in JSON.
+        #[arg(default_value = "null", value_name = "JSON")]
+        request: String,
+    },
+    /// Prints what comes, as it comes; connects again when the connection breaks.
+    Follow {
+        /// One stream; all where none is named.
+        name: Option<String>,
+        #[command(flatten)]
+        keep: Keep,
+    },
+}
+
+/// Where a reader stands, and where its output goes.
+#[derive(clap::Args, Clone, Default)]
+pub struct Keep {
+    /// Go on where this file says, and keep it up to date.
+    #[arg(long, value_name = "FILE")]
+    pub place: Option<PathBuf>,
+
+    /// Append the messages to this file. With --place each is there exactly once, however often the client is killed; on standard
+    /// output those of the last moment may come again.
+    #[arg(long, value_name = "FILE", requires = "place")]
+    pub output: Option<PathBuf>,
+}

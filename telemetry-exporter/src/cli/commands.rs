@@ -1,0 +1,241 @@
+//! What each command asks and prints.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::CliError;
+use super::args::{Args, Command};
+use super::deliver::{self, Reader};
+use super::output::{labels, one_line, table, value};
+use crate::client::{Client, PullOptions, view};
+use crate::pb::{self, PropertyType, property, stream_type};
+use crate::stream::METRICS;
+
+/// Where the program is.
+#[derive(Clone)]
+pub enum Target {
+    Tcp(String),
+    #[cfg(feature = "libp2p")]
+    Peer(String),
+}
+
+impl Target {
+    pub async fn connect(&self) -> Result<Client, CliError> {
+        Ok(match self {
+            Self::Tcp(host) => Client::connect(host).await?,
+            #[cfg(feature = "libp2p")]
+            Self::Peer(address) => Client::connect_libp2p(address, None).await?,
+        })
+    }
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    #[cfg(feature = "libp2p")]
+    let target = args.peer.clone().map_or_else(|| Target::Tcp(args.host.clone()), Target::Peer);
+    #[cfg(not(feature = "libp2p"))]
+    let target = Target::Tcp(args.host.clone());
+    let json = args.json;
+    let mut client = match &args.command {
+        Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
+        _ => target.connect().await?,
+    };
+    match &args.command {
+        Command::Session => {
+            let session = client.session().await?;
+            print(json, &json!({ "session": session }), |out| writeln!(out, "{session}"))
+        }
+        Command::Properties { names } => properties(&mut client, names, json).await,
+        Command::Streams => streams(&mut client, json).await,
+        Command::Catalogue => catalogue(&mut client, json).await,
+        Command::Rpcs => rpcs(&mut client, json).await,
+        Command::Call { name, request } => {
+            let answer = client.call(name, request).await?;
+            let parsed = serde_json::from_str(&answer).map_err(|error| CliError::Other(format!("the answer: {error}")))?;
+            print(json, &parsed, |out| writeln!(out, "{parsed:#}"))
+        }
+        Command::Metrics { all: false, keep } if keep.place.is_none() => metrics(&mut client, json).await,
+        Command::Snapshots { name, all: false, keep } if keep.place.is_none() => {
+            check_kind(&mut client, name, true).await?;
+            let latest = client.latest(name).await?;
+            Reader::open(keep, json)?.print(name, &latest)
+        }
+        Command::Metrics { keep, .. } => pull(&mut client, METRICS, Reader::open(keep, json)?).await,
+        Command::Events { name, keep } => {
+            check_kind(&mut client, name, false).await?;
+            pull(&mut client, name, Reader::open(keep, json)?).await
+        }
+        Command::Snapshots { name, keep, .. } => {
+            check_kind(&mut client, name, true).await?;
+            pull(&mut client, name, Reader::open(keep, json)?).await
+        }
+        Command::Follow { .. } => Ok(()), // has returned above
+    }
+}
+
+async fn pull(client: &mut Client, stream: &str, mut reader: Reader) -> Result<(), CliError> {
+    let mut pull = client.pull(stream, reader.place(), PullOptions { head: true, follow: false }).await?;
+    while let Some(pulled) = pull.next().await? {
+        reader.deliver(&pulled)?;
+    }
+    Ok(())
+}
+
+/// Refuses the name of an event where a snapshot is wanted, and the other way round.
+async fn check_kind(client: &mut Client, name: &str, snapshot: bool) -> Result<(), CliError> {
+    let wanted = if snapshot { "a snapshot" } else { "an event" };
+    for descriptor in client.streams().await? {
+        if let Some(stream_type::Type::Event(event)) = descriptor.stream_type.and_then(|kind| kind.r#type)
+            && event.name == name
+            && event.snapshot.is_some() != snapshot
+        {
+            let found = if snapshot { "an event" } else { "a snapshot" };
+            return Err(CliError::Other(format!("\"{name}\" is {found}, wanted {wanted}")));
+        }
+    }
+    Ok(())
+}
+
+/// Prints one value as JSON, or what the closure writes.
+fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{value}")?
+    } else {
+        text(&mut out)?
+    }
+    Ok(out.flush()?)
+}
+
+fn property_json(property: &pb::Property) -> Value {
+    let value = match (&property.value, property.r#type()) {
+        _ if !property.error.is_empty() => Value::Null,
+        (Some(property::Value::IntegerValue(number)), _) => json!(number),
+        (Some(property::Value::StringValue(text)), PropertyType::Float | PropertyType::Bool | PropertyType::Json) => {
+            serde_json::from_str(text).unwrap_or_else(|_| json!(text)) // NaN is no JSON: it stays text
+        }
+        (Some(property::Value::StringValue(text)), _) => json!(text),
+        (None, _) => Value::Null,
+    };
+    let scope = property.scope.clone().unwrap_or_default();
+    json!({
+        "name": property.name, "value": value, "type": type_name(property.r#type()), "unit": property.unit,
+        "description": property.description, "scope": scope.name, "version": scope.version, "error": property.error,
+    })
+}
+
+fn type_name(kind: PropertyType) -> &'static str {
+    match kind {
+        PropertyType::Unspecified => "",
+        PropertyType::String => "string",
+        PropertyType::Integer => "i64",
+        PropertyType::Float => "f64",
+        PropertyType::Bool => "bool",
+        PropertyType::Json => "json",
+        PropertyType::Bytes => "bytes",
+    }
+}
+
+async fn properties(client: &mut Client, names: &[String], json: bool) -> Result<(), CliError> {
+    let properties: Vec<Value> = client.properties(names).await?.iter().map(property_json).collect();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let row = |property: &Value| {
+        let error = text(&property["error"]);
+        let value = if error.is_empty() { text(&property["value"]) } else { format!("({error})") };
+        [text(&property["name"]), one_line(&value), text(&property["unit"]), one_line(&text(&property["description"]))]
+    };
+    let rows: Vec<_> = properties.iter().map(row).collect();
+    print(json, &properties.into(), |out| table(out, ["NAME", "VALUE", "UNIT", "DESCRIPTION"], &rows))
+}
+
+async fn streams(client: &mut Client, json: bool) -> Result<(), CliError> {
+    let streams: Vec<Value> = client.streams().await?.into_iter().map(stream_json).collect();
+    let row = |stream: &Value| {
+        let text = |key: &str| stream[key].as_str().unwrap_or_default().to_owned();
+        let number = |key: &str| stream[key].to_string();
+        let every = stream["interval_ms"].as_u64();
+        let every =
+            every.map_or_else(String::new, |ms| humantime::format_duration(std::time::Duration::from_millis(ms)).to_string());
+        [
+            number("id"),
+            text("kind"),
+            text("name"),
+            every,
+            format!("{}..{}", number("first_sequence"), number("head_sequence")),
+            number("messages_kept"),
+            number("messages_dropped"),
+            number("bytes_kept"),
+        ]
+    };
+    let rows: Vec<_> = streams.iter().map(row).collect();
+    let head = ["ID", "KIND", "NAME", "EVERY", "SEGMENTS", "KEPT", "DROPPED", "BYTES"];
+    print(json, &streams.into(), |out| table(out, head, &rows))
+}
+
+fn stream_json(descriptor: pb::StreamDescriptor) -> Value {
+    let state = descriptor.state.unwrap_or_default();
+    let (kind, name, description, interval_ms) = match descriptor.stream_type.and_then(|kind| kind.r#type) {
+        Some(stream_type::Type::Event(event)) => match event.snapshot {
+            Some(snapshot) => ("snapshot", event.name, event.description, Some(snapshot.interval_ms)),
+            None => ("event", event.name, event.description, None),
+        },
+        _ => (METRICS, METRICS.to_owned(), "All metrics, collection by collection.".to_owned(), None),
+    };
+    json!({
+        "id": descriptor.stream_id, "kind": kind, "name": name, "description": description, "interval_ms": interval_ms,
+        "first_sequence": state.first_sequence, "head_sequence": state.head_sequence,
+        "messages_appended": state.messages_appended, "messages_kept": state.messages_kept,
+        "messages_dropped": state.messages_dropped, "messages_rejected": state.messages_rejected, "bytes_kept": state.bytes_kept,
+    })
+}
+
+async fn catalogue(client: &mut Client, json: bool) -> Result<(), CliError> {
+    let declarations = client.catalogue().await?;
+    let row = |declaration: &pb::Declaration| {
+        let failures = match declaration.failures {
+            0 => String::new(),
+            count => format!("{count}: {}", one_line(&declaration.last_failure)),
+        };
+        let place =
+            if declaration.file.is_empty() { "run time".to_owned() } else { format!("{}:{}", declaration.file, declaration.line) };
+        [declaration.kind.clone(), declaration.name.clone(), declaration.unit.clone(), place, failures]
+    };
+    let rows: Vec<_> = declarations.iter().map(row).collect();
+    let all: Vec<Value> = declarations.iter().map(declaration_json).collect();
+    print(json, &all.into(), |out| table(out, ["KIND", "NAME", "UNIT", "DECLARED AT", "FAILURES"], &rows))
+}
+
+fn declaration_json(declaration: &pb::Declaration) -> Value {
+    let scope = declaration.scope.clone().unwrap_or_default();
+    json!({
+        "kind": declaration.kind, "name": declaration.name, "unit": declaration.unit, "description": declaration.description,
+        "scope": scope.name, "version": scope.version, "module": declaration.module, "file": declaration.file,
+        "line": declaration.line, "interval_ms": declaration.interval_ms, "failures": declaration.failures,
+        "last_failure": declaration.last_failure,
+    })
+}
+
+async fn rpcs(client: &mut Client, json: bool) -> Result<(), CliError> {
+    let mut declarations = client.catalogue().await?;
+    declarations.retain(|declaration| declaration.kind == "rpc");
+    let rows: Vec<_> = declarations.iter().map(|rpc| [rpc.name.clone(), one_line(&rpc.description)]).collect();
+    let all: Vec<Value> = declarations.iter().map(declaration_json).collect();
+    print(json, &all.into(), |out| table(out, ["NAME", "DESCRIPTION"], &rows))
+}
+
+async fn metrics(client: &mut Client, json: bool) -> Result<(), CliError> {
+    let mut views = Vec::new();
+    for message in client.latest(METRICS).await? {
+        views.extend(view::metrics(&message)?);
+    }
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut rows = Vec::new();
+    for metric in &views {
+        for point in &metric.points {
+            let name = format!("{}{}", metric.name, labels(&point.labels));
+            rows.push([name, value(&point.value), metric.unit.clone(), metric.kind.to_owned(), one_line(&metric.description)]);
+        }
+    }
+    let views = serde_json::to_value(&views).map_err(|error| CliError::Other(error.to_string()))?;
+    print(json, &views, |out| table(out, ["NAME", "VALUE", "UNIT", "KIND", "DESCRIPTION"], &rows))
+}

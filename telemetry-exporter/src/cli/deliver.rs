@@ -1,0 +1,211 @@
+//! Delivering messages in order, and keeping the place.
+//!
+//! With a place and an output file each message is in the file exactly once: the place remembers how much of the file is its own,
+//! it is saved after the file was written, and what a killed client wrote beyond it is cut off by the next one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::CliError;
+use super::args::Keep;
+use super::commands::Target;
+use super::output::{labels, time, value};
+use crate::client::{Client, GapReason, Message, Place, PullOptions, Pulled, view};
+use crate::stream::{FRAME_HEAD_BYTES, METRICS, Position};
+
+/// The wait before another attempt to connect, and between two rounds over all streams.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Where messages go, and where their reader stands.
+pub struct Reader {
+    json: bool,
+    place: Place,
+    path: Option<PathBuf>,
+    output: Option<File>,
+}
+
+impl Reader {
+    pub fn open(keep: &Keep, json: bool) -> Result<Self, CliError> {
+        let mut place = keep.place.as_ref().map_or_else(|| Ok(Place::default()), Place::load)?;
+        let output = match &keep.output {
+            None => None,
+            Some(path) => {
+                let told = |error: io::Error| CliError::Other(format!("{}: {error}", path.display()));
+                let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(told)?;
+                let found = file.metadata().map_err(told)?.len();
+                let kept = *place.output_bytes.get_or_insert(found);
+                if found < kept {
+                    let text = format!("{}: it has {found} bytes, the place wants {kept}: it was cut or changed", path.display());
+                    return Err(CliError::Other(text));
+                }
+                file.set_len(kept).map_err(told)?;
+                file.seek(SeekFrom::End(0)).map_err(told)?;
+                Some(file)
+            }
+        };
+        Ok(Self { json, place, path: keep.place.clone(), output })
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Prints messages whose place is not kept.
+    pub fn print(&mut self, stream: &str, messages: &[Message]) -> Result<(), CliError> {
+        let mut text = Vec::new();
+        for message in messages {
+            self.line(&mut text, stream, None, message)?;
+        }
+        self.write(&text)
+    }
+
+    /// Writes what was pulled, then moves the place behind it.
+    pub fn deliver(&mut self, pulled: &Pulled) -> Result<(), CliError> {
+        let mut text = Vec::new();
+        match pulled {
+            Pulled::Messages { stream, session, from, messages, .. } => {
+                let mut at = *from;
+                for message in messages {
+                    self.line(&mut text, stream, Some((session, at)), message)?;
+                    at.offset += (FRAME_HEAD_BYTES + message.payload.len()) as u64;
+                }
+            }
+            Pulled::Gap { stream, session, from, to, reason } => {
+                let (from_text, to_text) = (place_text(*from), place_text(*to));
+                if *reason == GapReason::Restarted {
+                    eprintln!("telemetry: the program restarted: the session changed to {session}, \"{stream}\" starts afresh");
+                } else {
+                    let reason = reason.as_str();
+                    eprintln!("telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}");
+                }
+                if self.json {
+                    let gap = json!({ "reason": reason.as_str(), "from": from_text, "to": to_text });
+                    writeln!(text, "{}", json!({ "stream": stream, "session": session, "gap": gap }))?;
+                }
+            }
+        }
+        self.write(&text)?;
+        pulled.keep(&mut self.place);
+        if let Some(path) = &self.path {
+            if self.output.is_some() {
+                self.place.output_bytes = Some(self.place.output_bytes.unwrap_or(0) + text.len() as u64);
+            }
+            self.place.save(path)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), CliError> {
+        if let Some(file) = &mut self.output {
+            file.write_all(text)?;
+            file.sync_data()?;
+        } else {
+            let mut out = io::stdout().lock();
+            out.write_all(text)?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, out: &mut Vec<u8>, stream: &str, at: Option<(&String, Position)>, message: &Message) -> Result<(), CliError> {
+        if self.json {
+            let mut line = json!({ "stream": stream, "time_ns": message.time_ns, "message": content(stream, message)? });
+            if let Some((session, at)) = at {
+                line["session"] = json!(session);
+                line["at"] = json!(place_text(at));
+            }
+            return Ok(writeln!(out, "{line}")?);
+        }
+        if stream == METRICS {
+            return self.metrics(out, message);
+        }
+        Ok(writeln!(out, "{}  {stream}  {}", time(message.time_ns), String::from_utf8_lossy(&message.payload))?)
+    }
+
+    fn metrics(&self, out: &mut Vec<u8>, message: &Message) -> Result<(), CliError> {
+        let time = time(message.time_ns);
+        for metric in view::metrics(message)? {
+            for point in &metric.points {
+                writeln!(out, "{time}  {}{}  {} {}", metric.name, labels(&point.labels), value(&point.value), metric.unit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The message as JSON: the metrics of a collection, or what the program wrote.
+fn content(stream: &str, message: &Message) -> Result<Value, CliError> {
+    if stream == METRICS {
+        return serde_json::to_value(view::metrics(message)?).map_err(|error| CliError::Other(error.to_string()));
+    }
+    let parsed = serde_json::from_slice(&message.payload);
+    parsed.map_err(|error| CliError::Other(format!("a message of \"{stream}\" is no JSON: {error}")))
+}
+
+fn place_text(position: Position) -> String {
+    format!("{}+{}", position.sequence, position.offset)
+}
+
+/// Follows one stream, or all, and connects again when the connection breaks.
+pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> Result<(), CliError> {
+    let mut told = false;
+    let mut connected = false;
+    loop {
+        let ended = match target.connect().await {
+            Ok(mut client) => {
+                (told, connected) = (false, true);
+                match name {
+                    Some(name) => follow_one(&mut client, name, &mut reader).await,
+                    None => follow_all(&mut client, &mut reader).await,
+                }
+            }
+            Err(error) => Err(error),
+        };
+        match ended {
+            // The first attempt must succeed: an address that is wrong does not become right.
+            Err(CliError::Client(error)) if connected && error.is_disconnected() => {
+                if !told {
+                    eprintln!("telemetry: {error}: trying again");
+                    told = true;
+                }
+            }
+            Ok(()) if !told => eprintln!("telemetry: the program ended the stream: trying again"),
+            Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Result<(), CliError> {
+    let mut pull = client.pull(name, reader.place(), PullOptions { head: true, follow: true }).await?;
+    while let Some(pulled) = pull.next().await? {
+        reader.deliver(&pulled)?;
+    }
+    Ok(())
+}
+
+/// Asks one stream after the other, as a connection allows only so many requests at a time.
+async fn follow_all(client: &mut Client, reader: &mut Reader) -> Result<(), CliError> {
+    loop {
+        for descriptor in client.streams().await? {
+            let name = stream_name(descriptor);
+            let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: false }).await?;
+            while let Some(pulled) = pull.next().await? {
+                reader.deliver(&pulled)?;
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn stream_name(descriptor: crate::pb::StreamDescriptor) -> String {
+    match descriptor.stream_type.and_then(|kind| kind.r#type) {
+        Some(crate::pb::stream_type::Type::Event(event)) => event.name,
+        _ => METRICS.to_owned(),
+    }
+}

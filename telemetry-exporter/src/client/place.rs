@@ -1,0 +1,96 @@
+//! Where a client stands: the session, and the next position of each stream. It is saved as JSON, by a rename, so it is never half.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::stream::Position;
+
+/// Where a client stands in the streams of one program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The session that the positions are of; empty before the first pull.
+    pub session: String,
+    /// What comes next, by the name of the stream.
+    pub streams: BTreeMap<String, Position>,
+    /// Bytes of the output that belong to this place, where one is written beside it: a reader cuts what is beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
+/// Why a place was not loaded or saved.
+#[derive(Debug)]
+pub struct PlaceError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl std::fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for PlaceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl Place {
+    /// The place of this file; the beginning where there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no place: which, and where in it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, PlaceError> {
+        let path = path.as_ref();
+        let failed = |source| PlaceError { path: path.to_owned(), source };
+        match fs::read(path) {
+            Ok(json) => serde_json::from_slice(&json).map_err(|error| failed(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes the file anew beside the old one and puts it in its place; it is synced before.
+    ///
+    /// # Errors
+    /// A file that cannot be written; the old one is as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlaceError> {
+        let path = path.as_ref();
+        let write = || {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(".new");
+            let mut file = fs::File::create(&beside)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.sync_data()?;
+            fs::rename(&beside, path)
+        };
+        write().map_err(|source| PlaceError { path: path.to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_comes_back_as_it_was_saved_and_a_missing_one_is_the_beginning() {
+        let dir = std::env::temp_dir().join(format!("telemetry-place-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a temporary directory");
+        let path = dir.join("place.json");
+        assert_eq!(Place::load(&path).expect("no file"), Place::default());
+        let mut place = Place { session: "s".to_owned(), output_bytes: Some(7), ..Place::default() };
+        place.streams.insert("metrics".to_owned(), Position { sequence: 3, offset: 12 });
+        place.save(&path).expect("saved");
+        assert_eq!(Place::load(&path).expect("loaded"), place);
+        fs::write(&path, "{\"session\": 5}").expect("written");
+        let error = Place::load(&path).expect_err("5 is no session").to_string();
+        assert!(error.contains("place.json") && error.contains("line 1"), "{error}");
+        fs::remove_dir_all(&dir).expect("removed");
+    }
+}

@@ -1,0 +1,78 @@
+//! What a program decides about its telemetry.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::error::StartError;
+use crate::limits;
+use crate::stream::{FRAME_HEAD_BYTES, StreamOptions};
+
+/// The settings of [`start`](crate::start).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the service listens on TCP; none for no TCP. Port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
+    /// Between two collections of all metrics.
+    pub collect_every: Duration,
+    /// Who may pull.
+    pub access: Access,
+    /// The bounds of every stream.
+    pub streams: StreamOptions,
+    /// Whether libp2p peers may test the bandwidth.
+    pub bandwidth: bool,
+    /// Attributes of the OpenTelemetry resource, beside those of the environment; these win.
+    pub resource: Vec<(String, String)>,
+}
+
+/// Who may pull.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Whoever connects.
+    Public,
+    /// These libp2p peers, whose ids the transport proves. TCP has no identity yet, so nobody may over TCP.
+    Restricted {
+        /// Peer ids, in their text form.
+        peers: BTreeSet<String>,
+    },
+    /// Nobody.
+    Disabled,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4000))),
+            collect_every: limits::COLLECT_EVERY,
+            access: Access::Public,
+            streams: StreamOptions::default(),
+            bandwidth: true,
+            resource: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// # Errors
+    /// The first setting that cannot be, with what is wanted.
+    pub(crate) fn validate(&self) -> Result<(), StartError> {
+        let StreamOptions { window, bytes_max, seal_after, message_bytes_max, .. } = self.streams;
+        for (name, value) in [("collect_every", self.collect_every), ("streams.window", window), ("streams.seal_after", seal_after)]
+        {
+            if value.is_zero() {
+                return Err(StartError::Setting(format!("{name} is zero: wanted a time above zero")));
+            }
+        }
+        if message_bytes_max > limits::MESSAGE_BYTES_MAX {
+            let wanted = limits::MESSAGE_BYTES_MAX;
+            return Err(StartError::Setting(format!("streams.message_bytes_max is {message_bytes_max}: wanted at most {wanted}")));
+        }
+        let least = message_bytes_max + FRAME_HEAD_BYTES;
+        if bytes_max < least {
+            let wanted = format!("at least {least}, one message and its frame");
+            return Err(StartError::Setting(format!("streams.bytes_max is {bytes_max}: wanted {wanted}")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! The exporter that the SDK's reader drives: each collection becomes one `ResourceMetrics` on the metrics stream.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use parking_lot::Mutex;
+use telemetry_core::limits::CALLBACK_DEADLINE;
+use telemetry_core::{Registry, clock, collect};
+
+use crate::otlp;
+use crate::stream::Streams;
+
+/// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
+///
+/// Clones share one state. Cost of an export: one pass over the callbacks and cells of the registry, and one encoding.
+#[derive(Clone)]
+pub struct StreamExporter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Arc<Registry>,
+    streams: Arc<Streams>,
+    message_bytes_max: usize,
+    deadline: Duration,
+    /// What the SDK collected last, for readers between two exports.
+    sdk: Mutex<ResourceMetrics>,
+    ended: AtomicBool,
+}
+
+impl StreamExporter {
+    /// An exporter onto these streams, for a reader with this interval.
+    pub fn new(registry: Arc<Registry>, streams: Arc<Streams>, message_bytes_max: usize, every: Duration) -> Self {
+        // Callbacks may take half of an interval, so that a stuck one delays no collection.
+        let deadline = CALLBACK_DEADLINE.min(every / 2);
+        let (sdk, ended) = (Mutex::default(), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { registry, streams, message_bytes_max, deadline, sdk, ended }) }
+    }
+
+    /// Everything as it is now: the registry is read anew, beside what the SDK collected last.
+    pub fn current(&self) -> ResourceMetrics {
+        let mut metrics = self.inner.sdk.lock().clone();
+        otlp::join(&mut metrics, &collect::collect(&self.inner.registry, self.inner.deadline));
+        metrics
+    }
+
+    fn export_now(&self, metrics: &data::ResourceMetrics) -> OTelSdkResult {
+        if self.inner.ended.load(Ordering::Acquire) {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        *self.inner.sdk.lock() = otlp::from_sdk(metrics);
+        let (metrics, time_ns) = (self.current(), clock::now_ns());
+        let mut rejected = None;
+        for message in otlp::encode(metrics, self.inner.message_bytes_max) {
+            let appended = self.inner.streams.metrics().log.append(Instant::now(), time_ns, &message);
+            rejected = rejected.or(appended.err());
+        }
+        let failure = |rejected: crate::stream::Rejected| {
+            let crate::stream::Rejected { bytes, bytes_max } = rejected;
+            OTelSdkError::InternalFailure(format!("one metric has {bytes} bytes: at most {bytes_max} are allowed"))
+        };
+        rejected.map_or(Ok(()), |rejected| Err(failure(rejected)))
+    }
+}
+
+impl PushMetricExporter for StreamExporter {
+    fn export(&self, metrics: &data::ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
+        std::future::ready(self.export_now(metrics))
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(()) // every export is complete when it returns
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.inner.ended.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}

@@ -1,0 +1,39 @@
+//! Bounded streams of a program's telemetry, served to remote clients.
+//!
+//! ```no_run
+//! let telemetry = telemetry_exporter::start(telemetry_exporter::Config::default())?;   // serves on 127.0.0.1:4000
+//! // … the program …
+//! telemetry.stop()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything that the program's crates declare with `telemetry-core` is collected, kept for a while, and pulled by clients that
+//! resume where they stopped: over gRPC on TCP, over libp2p streams, and as Prometheus text on the same port.
+
+#![forbid(unsafe_code)]
+
+// In reading order: each imports from those above it only.
+pub mod limits;
+mod error;
+mod protocol;
+pub mod pb;
+pub mod stream;
+mod config;
+mod otlp;
+mod export;
+mod prometheus;
+mod snapshots;
+mod service;
+mod transport;
+mod running;
+pub mod client;
+#[cfg(feature = "cli")]
+pub mod cli;
+
+pub use config::{Access, Config};
+pub use error::{StartError, StopError};
+pub use export::StreamExporter;
+pub use prometheus::text as prometheus_text;
+pub use protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
+pub use running::{Running, start};
+pub use stream::StreamOptions;

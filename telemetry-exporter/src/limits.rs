@@ -1,0 +1,75 @@
+//! Every bound of this crate, with its unit, its reason and what happens when it bites.
+
+use std::time::Duration;
+
+/// Between two collections, unless the configuration says otherwise.
+pub const COLLECT_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a message is kept. Older segments are dropped; their messages count as dropped, and a late reader gets a gap.
+pub const WINDOW: Duration = Duration::from_secs(30 * 60);
+
+/// Bytes of one stream. The oldest segments are dropped beyond it; their messages count as dropped, and a late reader gets a gap.
+pub const STREAM_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of one message. A larger one is rejected, and counted in `telemetry_stream_messages_rejected`.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes after which a segment is sealed. One message may make it larger.
+pub const SEGMENT_BYTES: usize = 256 << 10;
+
+/// The time after which a segment is sealed at the latest, by appending or by the tick.
+pub const SEAL_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Between two looks at all streams for segments to seal and to drop.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// Connections at a time, on all transports together. A further one is closed, and counted in `telemetry_requests_refused`.
+pub const CONNECTIONS_MAX: usize = 64;
+
+/// Requests at a time on one connection. A further one waits, as HTTP/2 has it.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 8;
+
+/// Bytes of one HTTP/2 frame that is sent.
+pub const FRAME_BYTES_MAX: u32 = 64 << 10;
+
+/// Bytes of one request. A larger one is refused with OUT_OF_RANGE.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+/// How long the head of an HTTP/1 request, or the first bytes of a connection, may take before it is closed.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a graceful stop waits for the requests that are under way.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long one rpc may take. The caller gets DEADLINE_EXCEEDED beyond it.
+pub const RPC_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Rpcs at a time. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
+pub const RPCS_MAX: usize = 16;
+
+/// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it.
+pub const SEGMENTS_IN_FLIGHT: usize = 2;
+
+/// How long a following reader's news are gathered before they are sent.
+pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);
+
+/// Between two attempts at a snapshot that nobody provides yet.
+pub const SNAPSHOT_RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes of a bandwidth test's payload, unless the client asks for another size.
+pub const BANDWIDTH_BYTES: u32 = 32 << 20;
+
+/// Bytes of a bandwidth test's payload at most. A larger one is refused with the rate 0.
+pub const BANDWIDTH_BYTES_MAX: u32 = 128 << 20;
+
+/// Between two bandwidth tests of one public address. An earlier one is refused with the rate 0.
+pub const BANDWIDTH_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How long one bandwidth test may take.
+pub const BANDWIDTH_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Public addresses whose last bandwidth test is remembered. While it is full, tests from further ones are refused.
+pub const BANDWIDTH_ADDRESSES_MAX: usize = 1_024;
+
+/// How long a client waits for a connection.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);

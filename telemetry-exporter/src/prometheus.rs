@@ -1,0 +1,351 @@
+//! Prometheus text 0.0.4 of a `ResourceMetrics`, named by OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
+//!
+//! Sums that only grow are counters and end in `_total`, other sums are gauges; units are spelt out at the end of the name;
+//! exponential histograms are shown as classic buckets at the upper bounds of theirs. Each series carries its scope.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
+    number_data_point,
+};
+
+/// Buckets that an exponential histogram is shown with, at most; neighbours are merged beyond it.
+const CLASSIC_BUCKETS_MAX: usize = 40;
+
+/// The metrics of one name: what is written under one `# TYPE` line.
+struct Family {
+    kind: &'static str,
+    help: String,
+    lines: String,
+}
+
+/// The text of all metrics, sorted by name.
+pub fn text(metrics: &ResourceMetrics) -> String {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    for scope in &metrics.scope_metrics {
+        for metric in &scope.metrics {
+            add(&mut families, scope, metric);
+        }
+    }
+    let mut out = String::new();
+    if let Some(resource) = &metrics.resource {
+        let labels = labels(&resource.attributes, &[]);
+        let _ = writeln!(out, "# HELP target_info Who is measured.\n# TYPE target_info gauge\ntarget_info{labels} 1");
+    }
+    for (name, Family { kind, help, lines }) in families {
+        let _ = write!(out, "# HELP {name} {}\n# TYPE {name} {kind}\n{lines}", escape_help(&help));
+    }
+    out
+}
+
+fn add(families: &mut BTreeMap<String, Family>, scope: &ScopeMetrics, metric: &Metric) {
+    let (kind, counter) = match &metric.data {
+        Some(metric::Data::Sum(sum)) if sum.is_monotonic => ("counter", true),
+        Some(metric::Data::Sum(_) | metric::Data::Gauge(_)) => ("gauge", false),
+        Some(metric::Data::Histogram(_) | metric::Data::ExponentialHistogram(_)) => ("histogram", false),
+        _ => return,
+    };
+    let gauge = matches!(metric.data, Some(metric::Data::Gauge(_)));
+    let name = full_name(&metric.name, &metric.unit, counter, gauge);
+    let help = if metric.description.is_empty() { metric.name.clone() } else { metric.description.clone() };
+    let family = families.entry(name.clone()).or_insert_with(|| Family { kind, help, lines: String::new() });
+    if family.kind != kind {
+        return; // the same name with another type cannot be said in this format; the first one stands
+    }
+    let scope_labels = scope_labels(scope);
+    let lines = &mut family.lines;
+    match &metric.data {
+        Some(metric::Data::Sum(sum)) => sum.data_points.iter().for_each(|point| number(lines, &name, point, &scope_labels)),
+        Some(metric::Data::Gauge(gauge)) => gauge.data_points.iter().for_each(|point| number(lines, &name, point, &scope_labels)),
+        Some(metric::Data::Histogram(histogram)) => {
+            histogram.data_points.iter().for_each(|point| explicit(lines, &name, point, &scope_labels));
+        }
+        Some(metric::Data::ExponentialHistogram(histogram)) => {
+            histogram.data_points.iter().for_each(|point| exponential(lines, &name, point, &scope_labels));
+        }
+        _ => {}
+    }
+}
+
+fn scope_labels(scope: &ScopeMetrics) -> Vec<(String, String)> {
+    let Some(scope) = &scope.scope else { return Vec::new() };
+    let mut labels = vec![("otel_scope_name".to_owned(), scope.name.clone())];
+    if !scope.version.is_empty() {
+        labels.push(("otel_scope_version".to_owned(), scope.version.clone()));
+    }
+    labels
+}
+
+fn number(lines: &mut String, name: &str, point: &NumberDataPoint, scope: &[(String, String)]) {
+    let value = match point.value {
+        Some(number_data_point::Value::AsInt(value)) => value.to_string(),
+        Some(number_data_point::Value::AsDouble(value)) => float(value),
+        None => return,
+    };
+    let _ = writeln!(lines, "{name}{} {value}", labels(&point.attributes, scope));
+}
+
+fn explicit(lines: &mut String, name: &str, point: &HistogramDataPoint, scope: &[(String, String)]) {
+    let bounds = point.explicit_bounds.iter().copied().zip(point.bucket_counts.iter().copied());
+    buckets(lines, name, (&point.attributes, scope), bounds, (point.count, point.sum));
+}
+
+fn exponential(lines: &mut String, name: &str, point: &ExponentialHistogramDataPoint, scope: &[(String, String)]) {
+    let sides = || [&point.negative, &point.positive].into_iter().flatten();
+    let mut change = 0;
+    while sides().map(|side| side.bucket_counts.len()).sum::<usize>() >> change > CLASSIC_BUCKETS_MAX {
+        change += 1;
+    }
+    let base_log2 = 2_f64.powi(change - point.scale);
+    let merged = |offset: i32, counts: &[u64]| {
+        let mut merged: BTreeMap<i32, u64> = BTreeMap::new();
+        for (index, count) in (offset..).zip(counts) {
+            *merged.entry(index >> change).or_default() += count;
+        }
+        merged
+    };
+    let mut bounds = Vec::new();
+    if let Some(side) = &point.negative {
+        // A bucket below zero holds [-base^(i + 1), -base^i): its upper bound is the one nearer to zero.
+        let merged = merged(side.offset, &side.bucket_counts);
+        bounds.extend(merged.into_iter().rev().map(|(index, count)| (-(f64::from(index) * base_log2).exp2(), count)));
+    }
+    if point.zero_count > 0 {
+        bounds.push((0.0, point.zero_count));
+    }
+    if let Some(side) = &point.positive {
+        let merged = merged(side.offset, &side.bucket_counts);
+        bounds.extend(merged.into_iter().map(|(index, count)| ((f64::from(index + 1) * base_log2).exp2(), count)));
+    }
+    let finite = bounds.into_iter().filter(|(bound, _)| bound.is_finite());
+    buckets(lines, name, (&point.attributes, scope), finite, (point.count, point.sum));
+}
+
+fn buckets(
+    lines: &mut String,
+    name: &str,
+    (attributes, scope): (&[KeyValue], &[(String, String)]),
+    bounds: impl Iterator<Item = (f64, u64)>,
+    (count, sum): (u64, Option<f64>),
+) {
+    let with_le = |le: &str| {
+        let mut extra = scope.to_vec();
+        extra.push(("le".to_owned(), le.to_owned()));
+        labels(attributes, &extra)
+    };
+    let mut below = 0;
+    for (bound, in_bucket) in bounds {
+        below += in_bucket;
+        let _ = writeln!(lines, "{name}_bucket{} {below}", with_le(&float(bound)));
+    }
+    let plain = labels(attributes, scope);
+    let _ = writeln!(lines, "{name}_bucket{} {count}", with_le("+Inf"));
+    if let Some(sum) = sum {
+        let _ = writeln!(lines, "{name}_sum{plain} {}", float(sum));
+    }
+    let _ = writeln!(lines, "{name}_count{plain} {count}");
+}
+
+/// The name with its unit spelt out and, for a counter, `_total`.
+fn full_name(name: &str, unit: &str, counter: bool, gauge: bool) -> String {
+    let mut full = sanitize(name);
+    if counter {
+        full = full.strip_suffix("_total").unwrap_or(&full).to_owned();
+    }
+    if let Some(unit) = unit_suffix(unit, gauge)
+        && !full.ends_with(&format!("_{unit}"))
+        && full != unit
+    {
+        full = format!("{full}_{unit}");
+    }
+    if counter { full + "_total" } else { full }
+}
+
+/// Letters, digits, `_` and `:`; what else there is becomes one `_`.
+fn sanitize(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        let letter = if letter.is_ascii_alphanumeric() || letter == ':' { letter } else { '_' };
+        if letter != '_' || !out.ends_with('_') {
+            out.push(letter);
+        }
+    }
+    if out.starts_with(|first: char| first.is_ascii_digit()) { format!("_{out}") } else { out }
+}
+
+/// The unit in words; none for an annotation in braces or where there is no unit.
+fn unit_suffix(unit: &str, gauge: bool) -> Option<String> {
+    if unit == "1" {
+        return gauge.then(|| "ratio".to_owned());
+    }
+    let mut plain = String::new();
+    let mut in_braces = false;
+    for letter in unit.chars() {
+        match letter {
+            '{' => in_braces = true,
+            '}' => in_braces = false,
+            _ if !in_braces => plain.push(letter),
+            _ => {}
+        }
+    }
+    let suffix = match plain.split_once('/') {
+        Some(("", per)) if !per.is_empty() => format!("per_{}", singular(per)),
+        Some((unit, per)) if !per.is_empty() => format!("{}_per_{}", plural(unit), singular(per)),
+        _ => plural(plain.trim_end_matches('/')),
+    };
+    let suffix = sanitize(&suffix).trim_matches('_').to_owned();
+    (!suffix.is_empty()).then_some(suffix)
+}
+
+fn plural(unit: &str) -> String {
+    let word = match unit {
+        "d" => "days",
+        "h" => "hours",
+        "min" => "minutes",
+        "s" => "seconds",
+        "ms" => "milliseconds",
+        "us" => "microseconds",
+        "ns" => "nanoseconds",
+        "By" => "bytes",
+        "KiBy" => "kibibytes",
+        "MiBy" => "mebibytes",
+        "GiBy" => "gibibytes",
+        "TiBy" => "tibibytes",
+        "KBy" | "kBy" => "kilobytes",
+        "MBy" => "megabytes",
+        "GBy" => "gigabytes",
+        "TBy" => "terabytes",
+        "m" => "meters",
+        "V" => "volts",
+        "A" => "amperes",
+        "J" => "joules",
+        "W" => "watts",
+        "g" => "grams",
+        "Cel" => "celsius",
+        "Hz" => "hertz",
+        "%" => "percent",
+        other => other,
+    };
+    word.to_owned()
+}
+
+fn singular(unit: &str) -> String {
+    let word = match unit {
+        "s" => "second",
+        "m" | "min" => "minute",
+        "h" => "hour",
+        "d" => "day",
+        "w" => "week",
+        "mo" => "month",
+        "y" => "year",
+        other => return plural(other),
+    };
+    word.to_owned()
+}
+
+/// `{key="value",…}`, sorted; keys that become equal are joined with `;`, as the specification says.
+fn labels(attributes: &[KeyValue], extra: &[(String, String)]) -> String {
+    let mut sorted: BTreeMap<String, String> = BTreeMap::new();
+    let own = attributes.iter().map(|attribute| (label_name(&attribute.key), any_text(attribute.value.as_ref())));
+    for (key, value) in own.chain(extra.iter().cloned()) {
+        sorted.entry(key).and_modify(|before| *before = format!("{before};{value}")).or_insert(value);
+    }
+    if sorted.is_empty() {
+        return String::new();
+    }
+    let pairs: Vec<_> = sorted.into_iter().map(|(key, value)| format!("{key}=\"{}\"", escape_label(&value))).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+fn label_name(key: &str) -> String {
+    sanitize(key).replace(':', "_")
+}
+
+fn any_text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::BoolValue(flag)) => flag.to_string(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        Some(any_value::Value::DoubleValue(number)) => float(*number),
+        Some(any_value::Value::ArrayValue(array)) => {
+            let texts: Vec<_> = array.values.iter().map(|value| any_text(Some(value))).collect();
+            format!("{texts:?}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn float(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
+    } else {
+        value.to_string()
+    }
+}
+
+fn escape_help(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+fn escape_label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
+
+    #[test]
+    fn names_follow_the_compatibility_specification() {
+        for (name, unit, counter, gauge, wanted) in [
+            ("libp2p_network_total_in", "By", true, false, "libp2p_network_total_in_bytes_total"),
+            ("requests", "{request}", true, false, "requests_total"),
+            ("requests_total", "{request}", true, false, "requests_total"),
+            ("http.server.duration", "s", false, false, "http_server_duration_seconds"),
+            ("duration_seconds", "s", false, false, "duration_seconds"),
+            ("cpu", "1", false, true, "cpu_ratio"),
+            ("cpu", "1", true, false, "cpu_total"),
+            ("rate", "By/s", false, true, "rate_bytes_per_second"),
+            ("rate", "{message}/s", false, true, "rate_per_second"),
+            ("a..b--c", "", false, true, "a_b_c"),
+            ("load", "%", false, true, "load_percent"),
+        ] {
+            assert_eq!(full_name(name, unit, counter, gauge), wanted);
+        }
+    }
+
+    #[test]
+    fn label_values_are_escaped_and_equal_keys_joined() {
+        let attribute = |key: &str, text: &str| KeyValue {
+            key: key.to_owned(),
+            value: Some(AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) }),
+            ..Default::default()
+        };
+        let found = labels(&[attribute("b.c", "x\"y\\z\n"), attribute("b_c", "two")], &[("a".into(), "1".into())]);
+        assert_eq!(found, r#"{a="1",b_c="x\"y\\z\n;two"}"#);
+    }
+
+    #[test]
+    fn exponential_buckets_are_cumulative_and_end_at_the_count() {
+        let point = ExponentialHistogramDataPoint {
+            count: 7,
+            sum: Some(10.0),
+            scale: 0,
+            zero_count: 1,
+            negative: Some(Buckets { offset: 0, bucket_counts: vec![2] }), // [-2, -1)
+            positive: Some(Buckets { offset: -1, bucket_counts: vec![1, 3] }), // (0.5, 1], (1, 2]
+            ..Default::default()
+        };
+        let mut lines = String::new();
+        exponential(&mut lines, "h", &point, &[]);
+        let wanted = "h_bucket{le=\"-1\"} 2\nh_bucket{le=\"0\"} 3\nh_bucket{le=\"1\"} 4\nh_bucket{le=\"2\"} 7\n\
+                      h_bucket{le=\"+Inf\"} 7\nh_sum 10\nh_count 7\n";
+        assert_eq!(lines, wanted);
+    }
+}

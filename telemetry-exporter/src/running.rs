@@ -1,0 +1,195 @@
+//! Starting and stopping: the streams, the SDK's reader, the snapshots' thread and the service, in this order and back.
+//!
+//! The service has a small runtime of its own on a thread of its own: a host program that blocks its runtime, or has none, does not
+//! stop its telemetry, and the other way round.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use parking_lot::Mutex;
+use telemetry_core::{Attachment, Sink, Telemetry};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::error::{StartError, StopError};
+use crate::export::StreamExporter;
+use crate::limits::STOP_DEADLINE;
+use crate::service::Service;
+use crate::snapshots::Snapshots;
+use crate::stream::Streams;
+use crate::transport::connection::Connections;
+use crate::transport::tcp;
+
+/// Threads that the service's tasks share. Blocking work has threads of its own.
+const WORKERS: usize = 1;
+
+/// From the start to a first collection, so that nobody who looks at a new process has to wait for the interval.
+const FIRST_COLLECTION: Duration = Duration::from_secs(1);
+
+/// The telemetry of a program, started. Dropping it stops it.
+pub struct Running {
+    telemetry: Telemetry,
+    streams: Arc<Streams>,
+    service: Arc<Service>,
+    connections: Arc<Connections>,
+    local_addr: Option<SocketAddr>,
+    runtime: Handle,
+    stopping: watch::Sender<bool>,
+    rest: Mutex<Option<Rest>>,
+    #[cfg(feature = "libp2p")]
+    bandwidth: bool,
+}
+
+/// What a stop takes apart.
+struct Rest {
+    attachment: Attachment,
+    snapshots: Snapshots,
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the telemetry of this program.
+///
+/// May be called from anywhere, inside a runtime or without one.
+///
+/// # Errors
+/// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    config.validate()?;
+    let listener = config.listen.map(tcp::listen).transpose()?;
+    let builder = Telemetry::builder();
+    let registry = Arc::clone(builder.registry());
+    registry.validate().map_err(StartError::Declare)?;
+    let streams = Streams::new(Arc::clone(&registry), config.streams.clone());
+    let message_bytes_max = config.streams.message_bytes_max;
+    let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
+    let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let (stopping, stopped) = watch::channel(false);
+    let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped);
+    let connections = Connections::new(&service);
+    let local_addr = listener.as_ref().map(|listener| listener.local_addr);
+    let (runtime, end, thread) = serve(listener, Arc::clone(&connections))?;
+    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
+    let sink: Arc<dyn Sink> = streams.clone();
+    let attachment = registry.attach(&sink);
+    let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
+    let telemetry = builder.build().map_err(StartError::Declare)?;
+    if config.collect_every > FIRST_COLLECTION {
+        let telemetry = telemetry.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(FIRST_COLLECTION).await;
+            // What fails here fails at the next interval too, where it is told.
+            let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
+        });
+    }
+    let rest = Mutex::new(Some(Rest { attachment, snapshots, end, thread }));
+    Ok(Running {
+        telemetry,
+        streams,
+        service,
+        connections,
+        local_addr,
+        runtime,
+        stopping,
+        rest,
+        #[cfg(feature = "libp2p")]
+        bandwidth: config.bandwidth,
+    })
+}
+
+type Served = (Handle, oneshot::Sender<()>, JoinHandle<()>);
+
+/// Starts the thread that owns the runtime, and the accepting of connections on it.
+fn serve(listener: Option<tcp::Listener>, connections: Arc<Connections>) -> Result<Served, StartError> {
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    let handle = runtime.handle().clone();
+    if let Some(listener) = listener {
+        let _context = handle.enter();
+        handle.spawn(tcp::accept(listener.into_tokio()?, connections));
+    }
+    let (end, ended) = oneshot::channel();
+    let body = move || {
+        let _sender_gone_is_an_end_too = runtime.block_on(ended);
+        runtime.shutdown_background(); // a callback that never returns must not hold up the program's end
+    };
+    let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
+    Ok((handle, end, thread))
+}
+
+impl Running {
+    /// The OpenTelemetry MeterProvider, and the declaring of events, snapshots, properties and rpcs at run time.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Where the service listens on TCP.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local_addr
+    }
+
+    /// Which life of the process this is: random, and new at each start.
+    pub fn session(&self) -> Uuid {
+        self.service.session
+    }
+
+    /// The streams, for a reader in this process.
+    pub fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    /// Serves the same over libp2p streams, and the bandwidth tests, on the swarm of this control.
+    ///
+    /// The program's swarm has a [`libp2p_stream::Behaviour`]; it is the program that polls it.
+    ///
+    /// # Errors
+    /// A protocol that is served on this swarm already, or telemetry that was stopped.
+    #[cfg(feature = "libp2p")]
+    pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
+        use crate::transport::libp2p;
+        if self.rest.lock().is_none() {
+            return Err(StartError::Stopped);
+        }
+        let incoming = libp2p::register(&mut control, self.bandwidth)?;
+        let tests = libp2p::tests(Arc::clone(&self.service));
+        self.runtime.spawn(libp2p::accept(incoming, Arc::clone(&self.connections), tests));
+        Ok(())
+    }
+
+    /// Stops: collects a last time, seals all streams, lets followers read to the end, and closes the connections.
+    ///
+    /// Blocks for [`STOP_DEADLINE`] at most, beside one collection. From async code call it through `spawn_blocking`. A second call
+    /// does nothing.
+    ///
+    /// # Errors
+    /// A last export that failed, or requests that were cut off; everything is stopped all the same.
+    pub fn stop(&self) -> Result<(), StopError> {
+        let Some(Rest { attachment, snapshots, end, thread }) = self.rest.lock().take() else { return Ok(()) };
+        let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
+        drop(snapshots);
+        drop(attachment);
+        self.streams.seal();
+        self.stopping.send_replace(true);
+        let (done, ended) = std::sync::mpsc::channel();
+        let shutdown = self.connections.shutdown();
+        self.runtime.spawn(async move {
+            shutdown.await;
+            let _waiting = done.send(());
+        });
+        let in_time = ended.recv_timeout(STOP_DEADLINE).map_err(|_| StopError::Late);
+        let _ended_already = end.send(());
+        let _a_panic_has_ended_it_too = thread.join();
+        flushed.and(in_time)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop(); // a drop has nobody to tell
+    }
+}

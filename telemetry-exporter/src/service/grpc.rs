@@ -1,0 +1,111 @@
+//! The gRPC service: each request is checked here and answered by the modules beside this one.
+
+use std::sync::Arc;
+
+use telemetry_core::callback::{self, Failure};
+use telemetry_core::limits::CALLBACK_DEADLINE;
+use telemetry_core::{EntryRef, Kind};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::read::{self, Pull};
+use super::{Service, answers, rpcs};
+use crate::pb::telemetry_server::Telemetry;
+use crate::pb::{self};
+use crate::stream::Position;
+
+pub struct Grpc(pub Arc<Service>);
+
+type Answered<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Telemetry for Grpc {
+    async fn get_session(&self, _: Request<pb::GetSessionRequest>) -> Answered<pb::GetSessionResponse> {
+        Ok(Response::new(pb::GetSessionResponse { uuid: self.0.session.to_string() }))
+    }
+
+    type GetPropertiesStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::Property, Status>>>;
+
+    async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
+        let wanted = self.properties(&request.into_inner().names)?;
+        // They are the user's functions, and may block.
+        let evaluated = tokio::task::spawn_blocking(move || {
+            callback::pass(wanted, CALLBACK_DEADLINE, |entry| Ok(entry.as_property().and_then(|property| property.value())))
+        });
+        let evaluated = evaluated.await.map_err(|_| Status::internal("the properties could not be evaluated"))?;
+        let answer = |(entry, value): (EntryRef, Result<_, Failure>)| match value {
+            Ok(Some(value)) => answers::property(&entry, Ok(value)),
+            Ok(None) => answers::property(&entry, Err(Failure::Failed("it was not set yet".to_owned()))),
+            Err(failure) => answers::property(&entry, Err(failure)),
+        };
+        let answers: Vec<_> = evaluated.into_iter().map(answer).map(Ok).collect();
+        Ok(Response::new(tokio_stream::iter(answers)))
+    }
+
+    async fn get_stream_descriptors(
+        &self,
+        _: Request<pb::GetStreamDescriptorsRequest>,
+    ) -> Answered<pb::GetStreamDescriptorsResponse> {
+        let stream_descriptors = answers::descriptors(&self.0.streams);
+        Ok(Response::new(pb::GetStreamDescriptorsResponse { stream_descriptors }))
+    }
+
+    type GetStreamStream = ReceiverStream<Result<pb::StreamSegment, Status>>;
+
+    async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
+        let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
+        let stream = self.0.streams.by_id(stream_id);
+        let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
+        Ok(Response::new(ReceiverStream::new(read::segments(stream, sequence_number_since.into()))))
+    }
+
+    type PullStream = ReceiverStream<Result<pb::PullResponse, Status>>;
+
+    async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
+        let pb::PullRequest { stream: name, session, from, head, follow, latest } = request.into_inner();
+        let stream = self.0.streams.by_name(&name);
+        let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
+        if latest {
+            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, &stream))));
+        }
+        let first = stream.log.first();
+        let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
+        let restarted = !session.is_empty() && session != self.0.session.to_string();
+        let pull = match from {
+            // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
+            _ if restarted => Pull { stream, restarted: Some(from.unwrap_or_default()), from: Position::default(), head, follow },
+            Some(from) => Pull { stream, restarted: None, from, head, follow },
+            None => Pull { stream, restarted: None, from: first, head, follow },
+        };
+        Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull))))
+    }
+
+    async fn get_catalogue(&self, _: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
+        let mut declarations: Vec<_> = self.0.registry.entries().iter().map(answers::declaration).collect();
+        declarations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+        Ok(Response::new(pb::GetCatalogueResponse { declarations }))
+    }
+
+    async fn call(&self, request: Request<pb::CallRequest>) -> Answered<pb::CallResponse> {
+        let pb::CallRequest { name, json } = request.into_inner();
+        let json = rpcs::call(&self.0, &name, json).await?;
+        Ok(Response::new(pb::CallResponse { json }))
+    }
+}
+
+impl Grpc {
+    /// The declarations of these properties; all, sorted by name, where none is named.
+    fn properties(&self, names: &[String]) -> Result<Vec<EntryRef>, Status> {
+        let registry = &self.0.registry;
+        if names.is_empty() {
+            let mut all: Vec<_> = registry.entries().into_iter().filter(|entry| entry.kind() == Kind::Property).collect();
+            all.sort_by(|a, b| a.name().cmp(b.name()));
+            return Ok(all);
+        }
+        let find = |name: &String| {
+            let found = registry.find(name).filter(|entry| entry.kind() == Kind::Property);
+            found.ok_or_else(|| Status::not_found(format!("no property is named \"{name}\"")))
+        };
+        names.iter().map(find).collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! HTTP beside gRPC on the same port: Prometheus text and health.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::Service;
+use crate::prometheus;
+
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `/metrics`: the registry as it is now, beside what the OpenTelemetry SDK collected last.
+pub fn metrics(service: Arc<Service>) -> Router {
+    Router::new().route("/metrics", get(text)).with_state(service)
+}
+
+/// `/healthz`: open to all, and it tells no more than that the process answers.
+pub fn health(service: Arc<Service>) -> Router {
+    Router::new().route("/healthz", get(healthz)).with_state(service)
+}
+
+async fn text(State(service): State<Arc<Service>>) -> Response {
+    let exporter = service.exporter.clone();
+    // Collectors and observed functions are the user's, and may block.
+    match tokio::task::spawn_blocking(move || prometheus::text(&exporter.current())).await {
+        Ok(text) => ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the collection failed\n").into_response(),
+    }
+}
+
+async fn healthz(State(service): State<Arc<Service>>) -> Response {
+    if *service.stopping.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    (StatusCode::OK, "ok\n").into_response()
+}

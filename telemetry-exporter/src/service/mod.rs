@@ -1,0 +1,57 @@
+//! What a connection is served, whatever it came over: gRPC, and HTTP beside it, behind one access check.
+
+mod access;
+mod answers;
+mod grpc;
+mod http;
+mod own;
+mod read;
+mod rpcs;
+
+use std::sync::Arc;
+
+use telemetry_core::Registry;
+use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
+
+use crate::config::Access;
+use crate::export::StreamExporter;
+use crate::limits::{REQUEST_BYTES_MAX, RPCS_MAX};
+use crate::pb::telemetry_server::TelemetryServer;
+use crate::stream::Streams;
+
+pub use access::Identity;
+pub use own::{Refusal, refused};
+
+/// What all requests share.
+pub struct Service {
+    pub session: Uuid,
+    pub registry: Arc<Registry>,
+    pub streams: Arc<Streams>,
+    pub exporter: StreamExporter,
+    pub access: Access,
+    /// True from the beginning of a stop on: followers end.
+    pub stopping: watch::Receiver<bool>,
+    pub rpcs: Arc<Semaphore>,
+}
+
+impl Service {
+    pub fn new(
+        registry: Arc<Registry>,
+        streams: Arc<Streams>,
+        exporter: StreamExporter,
+        access: Access,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let rpcs = Arc::new(Semaphore::new(RPCS_MAX));
+        Arc::new(Self { session: Uuid::new_v4(), registry, streams, exporter, access, stopping, rpcs })
+    }
+
+    /// All routes. Each connection adds its [`Identity`] to its requests.
+    pub fn router(self: &Arc<Self>) -> axum::Router {
+        let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let routes = tonic::service::Routes::new(grpc).into_axum_router();
+        let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
+        routes.merge(http::metrics(Arc::clone(self))).layer(check).merge(http::health(Arc::clone(self)))
+    }
+}

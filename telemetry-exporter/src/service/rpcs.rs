@@ -1,0 +1,77 @@
+//! Calling a declared rpc: on a thread of its own, so that a slow, blocking or panicking one harms nobody else.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use telemetry_core::callback::{self, Failure};
+use telemetry_core::{EntryRef, RpcCode, RpcError};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::Service;
+use super::own::{Refusal, refused};
+use crate::limits::{RPC_DEADLINE, RPCS_MAX};
+
+/// Calls the rpc of this name.
+///
+/// # Errors
+/// NOT_FOUND for an unknown name, INVALID_ARGUMENT for JSON that is not as wanted, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED beyond
+/// [`RPCS_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
+pub async fn call(service: &Arc<Service>, name: &str, json: String) -> Result<String, Status> {
+    let found = service.registry.find(name).filter(|entry| entry.as_rpc().is_some());
+    let Some(entry) = found else { return Err(Status::not_found(format!("no rpc is named \"{name}\""))) };
+    let Ok(permit) = Arc::clone(&service.rpcs).try_acquire_owned() else {
+        refused(Refusal::Rpcs);
+        return Err(Status::resource_exhausted(format!("{RPCS_MAX} rpcs are running: \"{name}\" was not started")));
+    };
+    let (runtime, called) = (Handle::current(), entry.clone());
+    let running = tokio::task::spawn_blocking(move || {
+        let _permit = permit; // given back when the call has ended, not when its caller has gone
+        runtime.block_on(timeout(RPC_DEADLINE, answer(&called, json)))
+    });
+    let late = || Failure::Late(RPC_DEADLINE);
+    match timeout(RPC_DEADLINE, running).await {
+        Ok(Ok(Ok(answer))) => finish(&entry, answer),
+        Ok(Ok(Err(_elapsed))) | Err(_elapsed) => Err(failed(&entry, &late())),
+        Ok(Err(_ended)) => Err(Status::unavailable(format!("the rpc \"{name}\" was ended: the telemetry stops"))),
+    }
+}
+
+type Answer = Result<Result<Vec<u8>, RpcError>, Failure>;
+
+async fn answer(entry: &EntryRef, json: String) -> Answer {
+    let called = AssertUnwindSafe(async {
+        match entry.as_rpc() {
+            Some(rpc) => rpc.call(json.as_bytes()).await,
+            None => Err(RpcError::not_found("it is no rpc")),
+        }
+    });
+    called.catch_unwind().await.map_err(|payload| Failure::Panicked(callback::panic_message(&*payload)))
+}
+
+fn finish(entry: &EntryRef, answer: Answer) -> Result<String, Status> {
+    match answer {
+        Ok(Ok(json)) => Ok(String::from_utf8_lossy(&json).into_owned()),
+        Ok(Err(error)) => {
+            let text = format!("the rpc \"{}\": {error}", entry.name());
+            Err(match error.code() {
+                RpcCode::InvalidArgument => Status::invalid_argument(text),
+                RpcCode::NotFound => Status::not_found(text),
+                RpcCode::Unavailable => Status::unavailable(text),
+                _ => {
+                    callback::report(entry, &Failure::Failed(error.message().to_owned()));
+                    Status::unknown(text)
+                }
+            })
+        }
+        Err(failure) => Err(failed(entry, &failure)),
+    }
+}
+
+fn failed(entry: &EntryRef, failure: &Failure) -> Status {
+    callback::report(entry, failure);
+    let text = format!("the rpc \"{}\" {failure}", entry.name());
+    if matches!(failure, Failure::Late(_)) { Status::deadline_exceeded(text) } else { Status::internal(text) }
+}

@@ -1,0 +1,8 @@
+//! What carries requests: TCP, and libp2p streams. Each gives a connection and who is at its other end.
+
+#[cfg(feature = "libp2p")]
+mod bandwidth;
+pub mod connection;
+#[cfg(feature = "libp2p")]
+pub mod libp2p;
+pub mod tcp;

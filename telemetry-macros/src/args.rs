@@ -1,0 +1,146 @@
+//! The arguments of an attribute: `key = expression`, each once; all mistakes are reported together.
+
+use proc_macro2::{Span, TokenStream};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Ident, Token};
+
+/// What an attribute was given, after the check against the keys it knows.
+pub struct Args {
+    given: Vec<(Ident, Expr)>,
+    /// Where a mistake about an absent argument points.
+    pub site: Span,
+    pub errors: Errors,
+}
+
+/// Mistakes collected over one item, so that one compile shows them all.
+#[derive(Default)]
+pub struct Errors(Option<syn::Error>);
+
+impl Errors {
+    pub fn push(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(errors) => errors.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+
+    pub fn into_tokens(self) -> TokenStream {
+        self.0.map(syn::Error::into_compile_error).unwrap_or_default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+struct Arg {
+    key: Ident,
+    value: Expr,
+}
+
+impl Parse for Arg {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let key: Ident = input.parse()?;
+        if !input.peek(Token![=]) {
+            return Err(syn::Error::new(key.span(), format!("`{key}` wants a value: `{key} = …`")));
+        }
+        input.parse::<Token![=]>()?;
+        Ok(Self { key, value: input.parse()? })
+    }
+}
+
+impl Args {
+    /// Parses the tokens between the parentheses of `#[macro_name(…)]`.
+    pub fn parse(macro_name: &str, tokens: TokenStream, known: &[&str]) -> Self {
+        let mut errors = Errors::default();
+        let mut given: Vec<(Ident, Expr)> = Vec::new();
+        let parsed = Punctuated::<Arg, Token![,]>::parse_terminated.parse2(tokens).unwrap_or_else(|error| {
+            errors.push(error);
+            Punctuated::new()
+        });
+        for Arg { key, value } in parsed {
+            let name = key.to_string();
+            if !known.contains(&name.as_str()) {
+                errors.push(syn::Error::new(key.span(), unknown(macro_name, &name, known)));
+            } else if given.iter().any(|(earlier, _)| *earlier == key) {
+                errors.push(syn::Error::new(key.span(), format!("`{name}` is given twice")));
+            } else {
+                given.push((key, value));
+            }
+        }
+        Self { given, site: Span::call_site(), errors }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Expr> {
+        self.given.iter().find(|(given, _)| given == key).map(|(_, value)| value)
+    }
+
+    /// The argument, or a mistake and a stand-in that lets the rest of the item be checked.
+    pub fn required(&mut self, key: &str, example: &str) -> Option<Expr> {
+        let value = self.get(key).cloned();
+        if value.is_none() && self.errors.is_empty() {
+            self.errors.push(syn::Error::new(self.site, format!("`{key}` is missing: write `{key} = {example}`")));
+        }
+        value
+    }
+}
+
+fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
+    let allowed = match known {
+        [] => format!("#[{macro_name}] takes no arguments"),
+        _ => format!("#[{macro_name}] knows {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+    };
+    match known.iter().map(|key| (distance(name, key), key)).min() {
+        Some((changes, key)) if changes <= 2 => format!("unknown argument `{name}`, did you mean `{key}`? {allowed}"),
+        _ => format!("unknown argument `{name}`: {allowed}"),
+    }
+}
+
+/// The Levenshtein distance, by the two-row method.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    fn messages(tokens: TokenStream) -> Vec<String> {
+        let args = Args::parse("metric", tokens, &["name", "unit", "kind"]);
+        args.errors.0.map(|all| all.into_iter().map(|error| error.to_string()).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn all_mistakes_of_an_attribute_are_reported_together() {
+        let found = messages(quote!(nmae = "a", unit = "s", unit = "ms", colour = 3));
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("did you mean `name`"), "{found:?}");
+        assert!(found[1].contains("`unit` is given twice"), "{found:?}");
+        assert!(found[2].contains("unknown argument `colour`: #[metric] knows"), "{found:?}");
+    }
+
+    #[test]
+    fn a_key_without_a_value_is_told_to_have_one() {
+        assert_eq!(messages(quote!(name)), ["`name` wants a value: `name = …`"]);
+    }
+
+    #[test]
+    fn distance_counts_single_edits() {
+        assert_eq!(distance("unit", "unit"), 0);
+        assert_eq!(distance("units", "unit"), 1);
+        assert_eq!(distance("nmae", "name"), 2);
+    }
+}

@@ -1,0 +1,119 @@
+//! What may be annotated: a static, with or without an initialiser, or a function.
+//!
+//! The user's tokens are kept as they were written; on a mistake the item is emitted too, so that nothing else breaks.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Expr, Ident, ItemFn, Meta, ReturnType, Token, Type, Visibility};
+
+/// The annotated item.
+#[allow(clippy::large_enum_variant)] // one of these exists for the length of one expansion
+pub enum Item {
+    Static(StaticItem),
+    Fn(ItemFn),
+}
+
+/// `#[…] pub static NAME: Type;` or the same with `= expression`.
+pub struct StaticItem {
+    pub attrs: Vec<Attribute>,
+    pub vis: Visibility,
+    pub ident: Ident,
+    pub ty: Type,
+    pub init: Option<Expr>,
+}
+
+impl Parse for Item {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let ahead = input.fork();
+        ahead.call(Attribute::parse_outer)?;
+        ahead.parse::<Visibility>()?;
+        if !ahead.peek(Token![static]) {
+            return match input.fork().parse::<ItemFn>() {
+                Ok(_) => Ok(Self::Fn(input.parse()?)),
+                Err(_) => Err(ahead.error("expected a `static` or a function")),
+            };
+        }
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        input.parse::<Token![static]>()?;
+        if input.peek(Token![mut]) {
+            return Err(input.error("a declared static is shared by all threads: remove `mut`"));
+        }
+        let ident = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let init = match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        input.parse::<Token![;]>()?;
+        Ok(Self::Static(StaticItem { attrs, vis, ident, ty, init }))
+    }
+}
+
+impl Item {
+    /// The text of the doc comment, as an expression of type `&'static str`.
+    pub fn description(&self) -> TokenStream {
+        let attrs = match self {
+            Self::Static(item) => &item.attrs,
+            Self::Fn(item) => &item.attrs,
+        };
+        description(attrs)
+    }
+
+    /// The item without its declaration, for when a mistake stops the expansion.
+    pub fn bare(&self) -> TokenStream {
+        match self {
+            Self::Static(item) => {
+                let initial = item.initial();
+                item.with(quote!(#initial))
+            }
+            Self::Fn(item) => item.to_token_stream(),
+        }
+    }
+}
+
+impl StaticItem {
+    /// The initialiser that the user wrote, or `<Type>::new()`.
+    pub fn initial(&self) -> TokenStream {
+        let ty = &self.ty;
+        self.init.as_ref().map_or_else(|| quote!(<#ty>::new()), ToTokens::to_token_stream)
+    }
+
+    /// The static with this expression as its initialiser.
+    pub fn with(&self, init: TokenStream) -> TokenStream {
+        let Self { attrs, vis, ident, ty, .. } = self;
+        quote!(#(#attrs)* #vis static #ident: #ty = #init;)
+    }
+}
+
+/// The type that a function returns; `()` where none is written.
+pub fn return_type(item: &ItemFn) -> TokenStream {
+    match &item.sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    }
+}
+
+/// Joins the lines of a doc comment; a space takes the place of each line break.
+fn description(attrs: &[Attribute]) -> TokenStream {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    for attr in attrs {
+        let Meta::NameValue(meta) = &attr.meta else { continue };
+        if !meta.path.is_ident("doc") {
+            continue;
+        }
+        if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(line.value().trim());
+        } else {
+            parts.push(meta.value.to_token_stream()); // #[doc = include_str!(…)] and the like
+        }
+    }
+    let text = text.trim();
+    quote!(::telemetry_core::__private::core::concat!(#text #(, #parts)*))
+}

@@ -1,0 +1,253 @@
+//! `#[derive(Labels)]`: a struct becomes a set of labels, an enum of unit variants a label value, a newtype what it wraps.
+//!
+//! `#[label(name = "…")]` renames a field or a variant, `#[label(flatten)]` takes a field's labels in place of one of its own.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DataEnum, DeriveInput, Field, Fields, Ident, LitStr};
+
+use crate::args::Errors;
+
+pub fn expand(tokens: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(tokens) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let mut errors = Errors::default();
+    if !input.generics.params.is_empty() {
+        errors.push(syn::Error::new(input.generics.span(), "labels cannot be generic: their set must be known"));
+        return errors.into_tokens();
+    }
+    let expanded = match &input.data {
+        Data::Enum(data) => on_enum(&input, data, &mut errors),
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => on_struct(&input.ident, fields.named.iter(), &mut errors),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => on_newtype(&input, &fields.unnamed[0]),
+            other => {
+                let wanted = "wanted a struct with named fields, a newtype of one field, or an enum of unit variants";
+                let span = if other.is_empty() { input.ident.span() } else { other.span() };
+                errors.push(syn::Error::new(span, wanted));
+                quote!()
+            }
+        },
+        Data::Union(data) => {
+            errors.push(syn::Error::new(data.union_token.span, "a union cannot be labels: use a struct or an enum"));
+            quote!()
+        }
+    };
+    let errors = errors.into_tokens();
+    quote!(#expanded #errors)
+}
+
+/// What `#[label(…)]` said.
+#[derive(Default)]
+struct LabelArgs {
+    name: Option<LitStr>,
+    flatten: bool,
+}
+
+fn label_args(attrs: &[Attribute], flatten_allowed: bool, errors: &mut Errors) -> LabelArgs {
+    let mut found = LabelArgs::default();
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("label")) {
+        let parsed = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("name") {
+                found.name = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("flatten") && flatten_allowed {
+                found.flatten = true;
+            } else {
+                let wanted = if flatten_allowed { "`name = \"…\"` or `flatten`" } else { "`name = \"…\"`" };
+                return Err(meta.error(format!("unknown label argument: wanted {wanted}")));
+            }
+            Ok(())
+        });
+        if let Err(error) = parsed {
+            errors.push(error);
+        }
+    }
+    found
+}
+
+fn key_check(key: &LitStr) -> TokenStream {
+    crate::expand::check("check_label", key)
+}
+
+fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
+    let (mut checks, mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), quote!(), Vec::new(), quote!());
+    for field in fields {
+        let Some(name) = &field.ident else { continue };
+        let args = label_args(&field.attrs, true, errors);
+        let ty = &field.ty;
+        let key = args.name.unwrap_or_else(|| LitStr::new(name.to_string().trim_start_matches("r#"), name.span()));
+        let as_trait = if args.flatten {
+            quote_spanned!(ty.span()=> <#ty as ::telemetry_core::Labels>)
+        } else {
+            checks.extend(key_check(&key));
+            quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>)
+        };
+        visits.extend(if args.flatten {
+            quote!(#as_trait::visit(&self.#name, visitor);)
+        } else {
+            quote!(visitor(#key, #as_trait::value(&self.#name));)
+        });
+        factors.extend(quote!(, #as_trait::CARDINALITY));
+        indices.extend(quote!(index = index * #as_trait::CARDINALITY + #as_trait::index(&self.#name);));
+        rebuilds.push((name, as_trait));
+    }
+    // The last field varies fastest, so the index is taken apart from the last field back.
+    let takes = rebuilds.iter().rev().map(|(name, as_trait)| {
+        quote! {
+            let #name = #as_trait::from_index(::telemetry_core::__private::digit(&mut rest, #as_trait::CARDINALITY))?;
+        }
+    });
+    let names = rebuilds.iter().map(|(name, _)| name);
+    quote! {
+        impl ::telemetry_core::Labels for #ident {
+            const CARDINALITY: usize = {
+                #checks
+                ::telemetry_core::__private::cardinality(&[1 #factors])
+            };
+            fn index(&self) -> usize {
+                #[allow(unused_mut)]
+                let mut index = 0;
+                #indices
+                index
+            }
+            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                if index >= <Self as ::telemetry_core::Labels>::CARDINALITY {
+                    return ::telemetry_core::__private::core::option::Option::None;
+                }
+                #[allow(unused_mut)]
+                let mut rest = index;
+                #(#takes)*
+                let _ = rest;
+                ::telemetry_core::__private::core::option::Option::Some(Self { #(#names),* })
+            }
+            fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
+                let _ = &visitor;
+                #visits
+            }
+        }
+    }
+}
+
+fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenStream {
+    let (ident, count) = (&input.ident, data.variants.len());
+    if count == 0 {
+        errors.push(syn::Error::new(ident.span(), "an enum without variants has no label values"));
+        return quote!();
+    }
+    let (mut values, mut indices, mut rebuilds) = (quote!(), quote!(), quote!());
+    for (index, variant) in data.variants.iter().enumerate() {
+        if !variant.fields.is_empty() {
+            let wanted = "a variant of a label enum has no fields: its values must be known at compile time";
+            errors.push(syn::Error::new(variant.fields.span(), wanted));
+        }
+        let args = label_args(&variant.attrs, false, errors);
+        let name = &variant.ident;
+        let text = args.name.map_or_else(|| snake_case(&name.to_string()), |text| text.value());
+        values.extend(quote!(Self::#name { .. } => #text,));
+        indices.extend(quote!(Self::#name { .. } => #index,));
+        rebuilds.extend(quote!(#index => ::telemetry_core::__private::core::option::Option::Some(Self::#name),));
+    }
+    if !errors.is_empty() {
+        return quote!();
+    }
+    let key = own_key(input, errors);
+    let labels = labels_of_value(ident, &key);
+    quote! {
+        impl ::telemetry_core::LabelValue for #ident {
+            const CARDINALITY: usize = #count;
+            fn index(&self) -> usize {
+                match self { #indices }
+            }
+            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                match index { #rebuilds _ => ::telemetry_core::__private::core::option::Option::None }
+            }
+            fn value(&self) -> ::telemetry_core::Label {
+                ::telemetry_core::__private::label_text(match self { #values })
+            }
+        }
+        #labels
+    }
+}
+
+fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
+    let (ident, ty) = (&input.ident, &field.ty);
+    let inner = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>);
+    let mut errors = Errors::default();
+    let key = own_key(input, &mut errors);
+    let (labels, errors) = (labels_of_value(ident, &key), errors.into_tokens());
+    quote! {
+        impl ::telemetry_core::LabelValue for #ident {
+            const CARDINALITY: usize = #inner::CARDINALITY;
+            fn index(&self) -> usize {
+                #inner::index(&self.0)
+            }
+            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::map(#inner::from_index(index), Self)
+            }
+            fn value(&self) -> ::telemetry_core::Label {
+                #inner::value(&self.0)
+            }
+        }
+        #labels
+        #errors
+    }
+}
+
+/// An enum or a newtype that stands alone as the labels of a metric: one label, named after the type.
+fn labels_of_value(ident: &Ident, key: &LitStr) -> TokenStream {
+    let check = key_check(key);
+    quote! {
+        impl ::telemetry_core::Labels for #ident {
+            const CARDINALITY: usize = {
+                #check
+                <Self as ::telemetry_core::LabelValue>::CARDINALITY
+            };
+            fn index(&self) -> usize {
+                ::telemetry_core::LabelValue::index(self)
+            }
+            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                <Self as ::telemetry_core::LabelValue>::from_index(index)
+            }
+            fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
+                visitor(#key, ::telemetry_core::LabelValue::value(self));
+            }
+        }
+    }
+}
+
+fn own_key(input: &DeriveInput, errors: &mut Errors) -> LitStr {
+    let args = label_args(&input.attrs, false, errors);
+    args.name.unwrap_or_else(|| LitStr::new(&snake_case(&input.ident.to_string()), input.ident.span()))
+}
+
+/// `GetProviders` to `get_providers`; a run of capitals is one word: `HTTPGet` to `http_get`.
+fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
+    let mut out = String::new();
+    for (i, &letter) in letters.iter().enumerate() {
+        let follows_lower = i > 0 && !letters[i - 1].is_uppercase() && letters[i - 1] != '_';
+        let ends_run = i > 0 && letters[i - 1].is_uppercase() && letters.get(i + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (follows_lower || ends_run) {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake_case;
+
+    #[test]
+    fn variants_become_snake_case_values() {
+        assert_eq!(snake_case("Get"), "get");
+        assert_eq!(snake_case("GetProviders"), "get_providers");
+        assert_eq!(snake_case("HTTPGet"), "http_get");
+        assert_eq!(snake_case("Http2"), "http2");
+        assert_eq!(snake_case("Already_Snake"), "already_snake");
+    }
+}

@@ -1,0 +1,55 @@
+//! `#[property]`: on a static it declares a constant or settable value, on a function one that is computed on demand.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::args::Args;
+use crate::expand::{self, Declared};
+use crate::item::{Item, return_type};
+
+pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut args = Args::parse("property", args, &["name", "unit"]);
+    let item = match syn::parse2::<Item>(tokens.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            args.errors.push(error);
+            let errors = args.errors.into_tokens();
+            return quote!(#errors #tokens);
+        }
+    };
+    let Some(name) = args.required("name", "\"host_os\"") else {
+        let (bare, errors) = (item.bare(), args.errors.into_tokens());
+        return quote!(#bare #errors);
+    };
+    let Declared { checks, declaration } = expand::declared(&name, &args, &item.description());
+    match &item {
+        Item::Static(item) => {
+            let ident = &item.ident;
+            let entry = quote!(::telemetry_core::__private::Entry::property(&#ident, #declaration));
+            let registration = expand::registration(&entry);
+            let initial = item.initial();
+            let errors = args.errors.into_tokens();
+            let item = item.with(quote!({ #checks #registration #initial }));
+            quote!(#item #errors)
+        }
+        Item::Fn(item) => {
+            expand::plain_function(&mut args, item, "a property", 0, false);
+            if !args.errors.is_empty() {
+                let errors = args.errors.into_tokens();
+                return quote!(#item #errors);
+            }
+            let (ident, ty) = (&item.sig.ident, return_type(item));
+            let entry = quote!(::telemetry_core::__private::Entry::property(&__TELEMETRY_SOURCE, #declaration));
+            let registration = expand::registration(&entry);
+            quote! {
+                #item
+                const _: () = {
+                    #checks
+                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::PropertyFn<#ty> =
+                        ::telemetry_core::__private::PropertyFn::new(#ident);
+                    #registration
+                };
+            }
+        }
+    }
+}

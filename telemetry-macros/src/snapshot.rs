@@ -1,0 +1,61 @@
+//! `#[snapshot]`: on a static whose state is provided at run time, or on a function where the state is global.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::Expr;
+
+use crate::args::Args;
+use crate::expand::{self, Declared};
+use crate::item::Item;
+
+pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut args = Args::parse("snapshot", args, &["name", "every"]);
+    let item = match syn::parse2::<Item>(tokens.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            args.errors.push(error);
+            let errors = args.errors.into_tokens();
+            return quote!(#errors #tokens);
+        }
+    };
+    let Some(name) = args.required("name", "\"connections\"") else {
+        let (bare, errors) = (item.bare(), args.errors.into_tokens());
+        return quote!(#bare #errors);
+    };
+    let Declared { mut checks, declaration } = expand::declared(&name, &args, &item.description());
+    let every = args.get("every").map_or_else(|| quote!("1m"), Expr::to_token_stream);
+    if let Some(every) = args.get("every") {
+        checks.extend(expand::check("check_interval", every));
+    }
+    let every = quote!(::telemetry_core::__private::interval(#every));
+    match &item {
+        Item::Static(item) => {
+            let ident = &item.ident;
+            let entry = quote!(::telemetry_core::__private::Entry::snapshot(&#ident, #every, #declaration));
+            let registration = expand::registration(&entry);
+            let initial = item.initial();
+            let errors = args.errors.into_tokens();
+            let item = item.with(quote!({ #checks #registration #initial }));
+            quote!(#item #errors)
+        }
+        Item::Fn(item) => {
+            expand::plain_function(&mut args, item, "a snapshot", 0, false);
+            if !args.errors.is_empty() {
+                let errors = args.errors.into_tokens();
+                return quote!(#item #errors);
+            }
+            let ident = &item.sig.ident;
+            let entry = quote!(::telemetry_core::__private::Entry::snapshot(&__TELEMETRY_SOURCE, #every, #declaration));
+            let registration = expand::registration(&entry);
+            quote! {
+                #item
+                const _: () = {
+                    #checks
+                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::SnapshotFn =
+                        ::telemetry_core::__private::SnapshotFn::new(|| ::telemetry_core::__private::capture(#ident));
+                    #registration
+                };
+            }
+        }
+    }
+}

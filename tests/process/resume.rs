@@ -1,0 +1,102 @@
+//! A client that is killed goes on where it was, and one whose program restarts is told.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{DEADLINE, Node, telemetry_program, until};
+
+const FAST: &str = r#"{"ActiveBufferDuration": "300ms", "MetricsPeriod": "50ms"}"#;
+
+fn node(listen: &str, dir: &Path) -> Node {
+    let config = dir.join("config.json");
+    fs::write(&config, FAST).expect("written");
+    Node::start(&["--listen", listen, "--peers", "0", "--for", "5m", "--config", config.to_str().expect("text")])
+}
+
+fn follower(host: &str, dir: &Path) -> Child {
+    let mut command = Command::new(telemetry_program());
+    command.args(["--json", "--host", host, "follow", "metrics", "--place"]).arg(dir.join("place.json"));
+    let errors = fs::OpenOptions::new().create(true).append(true).open(dir.join("errors.txt")).expect("opened");
+    command.arg("--output").arg(dir.join("output.jsonl")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+    command.spawn().expect("the command line runs")
+}
+
+fn kill(mut child: Child) {
+    child.kill().expect("it runs");
+    child.wait().expect("it has ended");
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// Waits until the output has grown by at least so much; a client that is killed in between may have grown it by any part.
+fn grown(path: &Path, from: u64, by: u64) {
+    until(DEADLINE, || if size(path) >= from + by { Ok(()) } else { Err(format!("{by} more bytes of output")) });
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).expect("text");
+    text.lines().map(|line| serde_json::from_str(line).expect("every line is whole")).collect()
+}
+
+fn at(line: &Value) -> (String, String, u64) {
+    let text = |key: &str| line[key].as_str().unwrap_or_else(|| panic!("{key} in {line}")).to_owned();
+    (text("session"), text("at"), line["time_ns"].as_u64().expect("a time"))
+}
+
+#[test]
+fn a_killed_client_delivers_each_message_once_and_misses_none() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let node = node("127.0.0.1:0", dir.path());
+    let output = dir.path().join("output.jsonl");
+    for round in 0..12 {
+        let before = size(&output);
+        let client = follower(&node.host, dir.path());
+        grown(&output, before, 1 + 3_000 * (round % 3));
+        kill(client);
+    }
+    let before = size(&output);
+    let client = follower(&node.host, dir.path());
+    grown(&output, before, 30_000);
+    kill(client);
+    // One that is not killed tidies up what the last killed one had written beyond its place.
+    let mut last = Command::new(telemetry_program());
+    last.args(["--json", "--host", &node.host, "metrics", "--all", "--place"]).arg(dir.path().join("place.json"));
+    assert!(last.arg("--output").arg(&output).status().expect("it runs").success());
+
+    let delivered: Vec<_> = lines(&output).iter().map(at).collect();
+    let held: Vec<_> = node.json_lines(&["metrics", "--all"]).iter().map(at).collect();
+    assert!(delivered.len() > 30, "{} messages", delivered.len());
+    assert_eq!(delivered[..], held[..delivered.len()], "each once, none missing, in order");
+}
+
+#[test]
+fn a_client_whose_program_restarts_says_so_and_starts_afresh() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path().join("output.jsonl");
+    let first = node("127.0.0.1:0", dir.path());
+    let first_session = first.json(&["session"])["session"].clone();
+    let host = first.host.clone();
+    let client = follower(&host, dir.path());
+    grown(&output, 0, 10_000);
+    first.kill();
+    let second = node(&host, dir.path());
+    let second_session = second.json(&["session"])["session"].clone();
+    assert_ne!(first_session, second_session);
+    let after: Vec<Value> = until(DEADLINE, || {
+        let text = fs::read_to_string(&output).expect("text");
+        let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let after: Vec<_> = whole.filter(|line| line["session"] == second_session).collect();
+        if after.len() >= 5 { Ok(after) } else { Err("messages of the second life".to_owned()) }
+    });
+    kill(client);
+    assert_eq!(after[0]["gap"]["reason"], "restarted");
+    assert_eq!(after[1]["at"], "0+0", "it starts afresh");
+    let errors = fs::read_to_string(dir.path().join("errors.txt")).expect("text");
+    let told = format!("the program restarted: the session changed to {}", second_session.as_str().expect("text"));
+    assert!(errors.contains(&told), "{errors}");
+}

@@ -1,0 +1,147 @@
+//! Starting the programs, and asking them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Long enough for any machine; a test that needs it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+pub fn node_program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_ipfs-node"))
+}
+
+/// The command line `telemetry`, which lies beside the node; cargo makes sure once that it is of today's source.
+pub fn telemetry_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        // The whole workspace's features, as `cargo test --workspace` has them: nothing is built a second time.
+        build.args(["build", "--quiet", "--workspace", "--bin", "telemetry"]).current_dir(root());
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the command line builds");
+        node_program().with_file_name("telemetry")
+    })
+}
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A node with its peers; ended when the last test that uses it has.
+pub struct Node {
+    child: Child,
+    pub host: String,
+    pub libp2p: String,
+}
+
+impl Node {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(node_program());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the node starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (mut host, mut libp2p) = (None, None);
+        while host.is_none() {
+            let line = lines.next().expect("the node says where it serves before it ends").expect("text");
+            host = line.strip_prefix("telemetry: ").map(ToOwned::to_owned);
+            libp2p = libp2p.or(line.strip_prefix("libp2p: ").map(ToOwned::to_owned));
+        }
+        thread::spawn(move || lines.for_each(drop)); // so that the node never waits for a reader
+        Self { child, host: host.expect("told"), libp2p: libp2p.expect("told") }
+    }
+
+    /// Asks it through the command line; the answer is JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.telemetry(&[&["--json"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "telemetry {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("telemetry {arguments:?}: {error}: {text}"))
+    }
+
+    /// The same for a stream: a line a message.
+    pub fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.telemetry(&[&["--json"], arguments].concat());
+        assert!(output.status.success(), "telemetry {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    pub fn telemetry(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(telemetry_program());
+        command.args(["--host", &self.host]).args(arguments).output().expect("the command line runs")
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(mut self) -> String {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it has ended");
+        self.host.clone()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ended_already = self.child.wait();
+    }
+}
+
+/// The network of four that the tests which only read share.
+pub fn network() -> Arc<Node> {
+    static SHARED: Mutex<Weak<Node>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let config = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(config.path(), r#"{"ActiveBufferDuration": "1s"}"#).expect("written");
+        let path = config.path().to_str().expect("text");
+        // --for ends it where a test was killed before it could.
+        let node = Node::start(&["--listen", "127.0.0.1:0", "--collect-every", "1s", "--for", "5m", "--config", path]);
+        let node = Arc::new(node);
+        *shared = Arc::downgrade(&node);
+        node
+    })
+}
+
+/// Waits for a condition; it is an error when it does not come, with what was missing.
+pub fn until<T>(deadline: Duration, mut condition: impl FnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match condition() {
+            Ok(found) => return found,
+            Err(missing) => assert!(began.elapsed() < deadline, "not within {deadline:?}: {missing}"),
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// HTTP/1.1 GET; the body.
+pub fn http(host: &str, path: &str) -> String {
+    use std::io::Write;
+    let mut socket = std::net::TcpStream::connect(host).expect("a connection");
+    write!(socket, "GET {path} HTTP/1.0\r\nhost: {host}\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}");
+    body.to_owned()
+}
+
+/// Whether a program is there; says "skipped" and why where it is not, and fails where all must be.
+pub fn installed(program: &str, arguments: &[&str], install: &str) -> bool {
+    let found = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    let required = std::env::var_os("TELEMETRY_REQUIRE_SERVERS").is_some_and(|value| value == "1");
+    assert!(!required, "{program} is required here: {install}");
+    println!("skipped: {program} is not installed: {install}");
+    false
+}

@@ -1,0 +1,233 @@
+//! Instruments: the verbs, labels, series and values of each.
+
+use std::thread;
+use std::time::Duration;
+
+use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, UpDownCounter, Value, collector, metric};
+
+use crate::support::{points, value};
+
+#[derive(Clone, Copy, Labels)]
+enum Method {
+    Get,
+    #[label(name = "PUT")]
+    Put,
+}
+
+#[derive(Labels)]
+struct Shard(bool);
+
+#[derive(Labels)]
+struct Call {
+    #[label(name = "rpc.method")]
+    method: Method,
+    ok: bool,
+    shard: Shard,
+}
+
+#[derive(Labels)]
+struct Peer {
+    name: String,
+    port: u16,
+    #[label(flatten)]
+    call: Call,
+}
+
+/// .
+#[metric(name = "inst_counter")]
+static COUNTER: Counter;
+/// .
+#[metric(name = "inst_float_counter")]
+static FLOAT_COUNTER: FloatCounter;
+/// .
+#[metric(name = "inst_up_down")]
+static UP_DOWN: UpDownCounter;
+/// .
+#[metric(name = "inst_gauge")]
+static GAUGE: Gauge;
+/// .
+#[metric(name = "inst_float_gauge")]
+static FLOAT_GAUGE: FloatGauge;
+/// .
+#[metric(name = "inst_untouched_gauge")]
+static UNTOUCHED: Gauge;
+/// .
+#[metric(name = "inst_explicit", bounds = [1.0, 10.0])]
+static EXPLICIT: Histogram;
+/// .
+#[metric(name = "inst_exponential")]
+static EXPONENTIAL: Histogram;
+/// .
+#[metric(name = "inst_timer", unit = "s")]
+static TIMER: Histogram<Method>;
+/// .
+#[metric(name = "inst_dense")]
+static DENSE: Counter<Call>;
+/// .
+#[metric(name = "inst_enum")]
+static BY_ENUM: UpDownCounter<Method>;
+/// .
+#[metric(name = "inst_sparse")]
+static SPARSE: Counter<Peer>;
+/// .
+#[metric(name = "inst_limited", max_series = 2)]
+static LIMITED: FloatCounter<Name>;
+/// .
+#[metric(name = "inst_collected")]
+static COLLECTED: FloatGauge;
+
+#[derive(Labels)]
+struct Name {
+    name: &'static str,
+}
+
+/// .
+#[metric(name = "inst_observed_labelled", kind = "up_down_counter")]
+fn observed() -> Vec<(Method, i64)> {
+    vec![(Method::Get, -1), (Method::Put, 2)]
+}
+
+/// .
+#[metric(name = "inst_observed_absent")]
+fn absent() -> Option<f64> {
+    None
+}
+
+#[collector]
+fn collect_many() {
+    COLLECTED.set(4.5);
+}
+
+#[test]
+fn the_verbs_do_what_they_say() {
+    COUNTER.inc();
+    COUNTER.add(4);
+    FLOAT_COUNTER.add(0.5);
+    FLOAT_COUNTER.inc();
+    UP_DOWN.add(5);
+    UP_DOWN.sub(2);
+    UP_DOWN.dec();
+    GAUGE.set(10);
+    GAUGE.inc();
+    GAUGE.dec();
+    GAUGE.add(5);
+    GAUGE.sub(20);
+    FLOAT_GAUGE.set(1.5);
+    FLOAT_GAUGE.add(1.0);
+    FLOAT_GAUGE.sub(0.25);
+    assert_eq!(value("inst_counter", &[]), Some(Value::U64(5)));
+    assert_eq!(value("inst_float_counter", &[]), Some(Value::F64(1.5)));
+    assert_eq!(value("inst_up_down", &[]), Some(Value::I64(2)));
+    assert_eq!(value("inst_gauge", &[]), Some(Value::I64(-5)));
+    assert_eq!(value("inst_float_gauge", &[]), Some(Value::F64(2.25)));
+    assert_eq!(points("inst_untouched_gauge"), [], "a gauge that was never touched shows nothing");
+    assert_eq!(UNTOUCHED.value(), 0);
+}
+
+#[test]
+fn what_is_no_number_is_dropped_and_counted() {
+    let rejected = || match value("telemetry_measurements_rejected", &[]) {
+        Some(Value::U64(count)) => count,
+        other => panic!("{other:?}"),
+    };
+    let before = rejected();
+    static LOCAL: FloatCounter = FloatCounter::new();
+    static LOCAL_GAUGE: FloatGauge = FloatGauge::new();
+    static LOCAL_HISTOGRAM: Histogram = Histogram::new();
+    LOCAL.add(-1.0);
+    LOCAL.add(f64::NAN);
+    LOCAL_GAUGE.set(f64::INFINITY);
+    LOCAL_HISTOGRAM.record(f64::NAN);
+    assert_eq!(LOCAL.value(), 0.0);
+    assert_eq!(LOCAL_GAUGE.value(), 0.0);
+    assert!(rejected() >= before + 4);
+}
+
+#[test]
+fn a_histogram_counts_its_values_into_buckets() {
+    for sample in [0.5, 1.0, 5.0, 10.0, 11.0] {
+        EXPLICIT.record(sample);
+        EXPONENTIAL.record(sample);
+    }
+    EXPONENTIAL.record(-2_i32);
+    EXPONENTIAL.record(0_u8);
+    let Some(Value::Explicit(explicit)) = value("inst_explicit", &[]) else { panic!("explicit bounds were asked for") };
+    assert_eq!(explicit.counts, [2, 2, 1], "a bound belongs to the bucket below it");
+    assert_eq!((explicit.summary.count, explicit.summary.sum), (5, 27.5));
+    assert_eq!((explicit.summary.min, explicit.summary.max), (Some(0.5), Some(11.0)));
+    let Some(Value::Exponential(exponential)) = value("inst_exponential", &[]) else { panic!("the default") };
+    let (positive, negative): (u64, u64) = (exponential.positive.1.iter().sum(), exponential.negative.1.iter().sum());
+    assert_eq!((positive, negative, exponential.zero_count, exponential.summary.count), (5, 1, 1, 7));
+}
+
+#[test]
+fn a_timer_records_seconds_once() {
+    let timer = TIMER.with(Method::Get).start_timer();
+    assert!(timer.stop() < Duration::from_secs(60));
+    drop(TIMER.with(Method::Get).start_timer());
+    TIMER.with(Method::Get).start_timer().discard();
+    let Some(Value::Exponential(found)) = value("inst_timer", &[("method", "get")]) else { panic!("two were recorded") };
+    assert_eq!(found.summary.count, 2);
+}
+
+#[test]
+fn label_sets_known_at_compile_time_are_found_by_arithmetic() {
+    assert_eq!(<Call as Labels>::CARDINALITY, 8);
+    assert_eq!(<Peer as Labels>::CARDINALITY, 0);
+    for index in 0..8 {
+        let call = <Call as Labels>::from_index(index).expect("below the cardinality");
+        assert_eq!(Labels::index(&call), index);
+    }
+    assert!(<Call as Labels>::from_index(8).is_none());
+    DENSE.with(Call { method: Method::Put, ok: true, shard: Shard(false) }).add(3);
+    let labels = [("rpc.method", "PUT"), ("ok", "true"), ("shard", "false")];
+    assert_eq!(value("inst_dense", &labels), Some(Value::U64(3)));
+    assert_eq!(points("inst_dense").len(), 1, "only what was used is shown");
+    BY_ENUM.with(Method::Get).dec();
+    assert_eq!(value("inst_enum", &[("method", "get")]), Some(Value::I64(-1)));
+}
+
+#[test]
+fn text_and_numbers_are_labels_too_and_a_removed_series_starts_from_nothing() {
+    let peer =
+        |name: &str| Peer { name: name.to_owned(), port: 80, call: Call { method: Method::Get, ok: false, shard: Shard(true) } };
+    SPARSE.with(peer("a")).add(2);
+    SPARSE.with(peer("b")).inc();
+    let labels = |name: &'static str| [("name", name), ("port", "80"), ("rpc.method", "get"), ("ok", "false"), ("shard", "true")];
+    assert_eq!(value("inst_sparse", &labels("a")), Some(Value::U64(2)));
+    assert!(SPARSE.remove(&peer("a")));
+    assert!(!SPARSE.remove(&peer("a")));
+    assert_eq!(value("inst_sparse", &labels("a")), None);
+    SPARSE.with(peer("a")).inc();
+    assert_eq!(value("inst_sparse", &labels("a")), Some(Value::U64(1)));
+    assert_eq!(value("inst_sparse", &labels("b")), Some(Value::U64(1)));
+}
+
+#[test]
+fn series_beyond_the_limit_are_one_that_is_visible_as_such() {
+    for name in ["a", "b", "c", "d", "a"] {
+        LIMITED.with(Name { name }).inc();
+    }
+    assert_eq!(value("inst_limited", &[("name", "a")]), Some(Value::F64(2.0)));
+    assert_eq!(value("inst_limited", &[("name", "b")]), Some(Value::F64(1.0)));
+    assert_eq!(value("inst_limited", &[("otel.metric.overflow", "true")]), Some(Value::F64(2.0)));
+}
+
+#[test]
+fn observed_functions_and_collectors_are_read_at_each_collection() {
+    assert_eq!(value("inst_observed_labelled", &[("method", "get")]), Some(Value::I64(-1)));
+    assert_eq!(value("inst_observed_labelled", &[("method", "PUT")]), Some(Value::I64(2)));
+    assert_eq!(points("inst_observed_absent"), []);
+    assert_eq!(value("inst_collected", &[]), Some(Value::F64(4.5)));
+}
+
+#[test]
+fn the_sum_over_all_threads_is_exact() {
+    static SUM: Counter = Counter::new();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..10_000).for_each(|_| SUM.inc()));
+        }
+    });
+    assert_eq!(SUM.value(), 80_000);
+}

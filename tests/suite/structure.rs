@@ -1,0 +1,95 @@
+//! The house: imports go downhill, and each outside world has its room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file below, with its path relative to the folder.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(folder).expect("below it").to_string_lossy().into_owned();
+                found.push((name, fs::read_to_string(&path).expect("text")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{} holds no Rust", folder.display());
+    found
+}
+
+/// The modules of a crate in the order of its lib.rs.
+fn modules(lib: &str) -> Vec<String> {
+    let declared = lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "));
+    declared.map(|line| line.trim_end_matches(';').to_owned()).collect()
+}
+
+/// The code alone: what a comment names is no import.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn imports_within_a_crate_go_downhill() {
+    for name in ["telemetry-core", "telemetry-exporter"] {
+        let source = root().join(name).join("src");
+        let order = modules(&fs::read_to_string(source.join("lib.rs")).expect("lib.rs"));
+        assert!(order.len() > 10, "{order:?}");
+        for (file, text) in files(&source) {
+            let module = file.split(['/', '.']).next().unwrap_or_default().to_owned();
+            let Some(own) = order.iter().position(|other| *other == module) else { continue };
+            for (at, upper) in order.iter().enumerate().skip(own + 1) {
+                let import = format!("crate::{upper}");
+                let follows = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+                let found = code(&text).match_indices(&import).any(|(i, _)| follows(&code(&text)[i + import.len()..]));
+                assert!(!found || module == "__private", "{name}/src/{file} (place {own}) imports {import} (place {at}) above it");
+            }
+        }
+    }
+}
+
+/// Where words may appear: a crate, the words, and the files or folders that are their room.
+const ROOMS: &[(&str, &[&str], &[&str])] = &[
+    ("telemetry-core", &["opentelemetry"], &["otel/", "telemetry.rs", "lib.rs"]),
+    ("telemetry-core", &["linkme::"], &["registry.rs", "own.rs", "__private.rs"]),
+    ("telemetry-core", &["std::net", "std::fs", "tokio"], &[]),
+    ("telemetry-core", &["thread::Builder", "thread::spawn"], &["callback.rs"]),
+    ("telemetry-exporter", &["TcpListener", "TcpStream"], &["transport/"]),
+    ("telemetry-exporter", &["std::fs", "OpenOptions", "File::"], &["client/place.rs", "cli/deliver.rs"]),
+    ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp.rs", "export.rs"]),
+    ("telemetry-exporter", &["clap::"], &["cli/"]),
+    ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::env"], &[]),
+];
+
+#[test]
+fn each_outside_world_has_its_room() {
+    for (name, words, rooms) in ROOMS {
+        for (file, text) in files(&root().join(name).join("src")) {
+            if rooms.iter().any(|room| file.starts_with(room)) {
+                continue;
+            }
+            for word in *words {
+                assert!(!code(&text).contains(word), "{name}/src/{file} names {word}, whose room is {rooms:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for name in ["telemetry-core", "telemetry-exporter", "telemetry-macros"] {
+        for (file, text) in files(&root().join(name).join("src")) {
+            let generated = file.ends_with("generated.rs");
+            assert!(generated || text.lines().count() <= 500, "{name}/src/{file} has {} lines", text.lines().count());
+            assert!(generated || text.starts_with("//!"), "{name}/src/{file} does not open with what it is");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A server on a free port, and clients of it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use telemetry_core::collect::collect;
+use telemetry_core::{Point, Registry, Value};
+use telemetry_exporter::client::{Client, Message, Place, PullOptions, Pulled};
+use telemetry_exporter::{Config, Running};
+
+/// Long enough for any machine; a test that needs it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+pub fn config() -> Config {
+    let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let collect_every = Duration::from_secs(3600); // a test collects when it wants to
+    Config { listen, collect_every, ..Config::default() }
+}
+
+pub fn start(config: Config) -> Running {
+    telemetry_exporter::start(config).expect("a free port and valid declarations")
+}
+
+pub async fn client(running: &Running) -> Client {
+    let addr = running.local_addr().expect("it listens");
+    Client::connect(&addr.to_string()).await.expect("the server answers")
+}
+
+/// Everything that a stream holds, head included.
+pub async fn drain(client: &mut Client, stream: &str, place: &mut Place) -> Vec<Pulled> {
+    let options = PullOptions { head: true, follow: false };
+    let mut pull = client.pull(stream, place, options).await.expect("the stream exists");
+    let mut all = Vec::new();
+    while let Some(pulled) = pull.next().await.expect("an answer") {
+        pulled.keep(place);
+        all.push(pulled);
+    }
+    all
+}
+
+/// The messages among what was pulled.
+pub fn messages(pulled: Vec<Pulled>) -> Vec<Message> {
+    let messages = |pulled| match pulled {
+        Pulled::Messages { messages, .. } => messages,
+        _ => Vec::new(),
+    };
+    pulled.into_iter().flat_map(messages).collect()
+}
+
+/// The points of a metric, read now.
+pub fn points(name: &str) -> Vec<Point> {
+    let collection = collect(&Registry::new(), DEADLINE);
+    let found = collection.metrics.into_iter().find(|reading| reading.entry.name() == name);
+    found.map(|reading| reading.points).unwrap_or_default()
+}
+
+/// The value of the series whose labels are these, in text.
+pub fn value(name: &str, labels: &[(&str, &str)]) -> Option<Value> {
+    let text = |label: &telemetry_core::Label| match label {
+        telemetry_core::Label::String(text) => text.to_string(),
+        telemetry_core::Label::I64(number) => number.to_string(),
+        telemetry_core::Label::Bool(flag) => flag.to_string(),
+        other => format!("{other:?}"),
+    };
+    let same = |point: &Point| {
+        point.labels.len() == labels.len()
+            && point.labels.iter().zip(labels).all(|((key, label), wanted)| (*key, text(label).as_str()) == *wanted)
+    };
+    points(name).into_iter().find(same).map(|point| point.value)
+}
+
+/// Waits for a condition; it is an error when it does not come.
+pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(began.elapsed() < DEADLINE, "{what} did not come within {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

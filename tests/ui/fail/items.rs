@@ -1,0 +1,34 @@
+use telemetry_core::{Counter, Histogram, Labels, collector, event, metric};
+
+/// .
+#[metric(name = "a_struct")]
+struct Struct;
+
+/// .
+#[metric(name = "takes_arguments")]
+fn takes_arguments(_: u32) -> i64 {
+    1
+}
+
+/// .
+#[event(name = "a_function")]
+fn a_function() {}
+
+/// .
+#[collector]
+async fn is_async() {}
+
+/// .
+#[metric(name = "bounds", bounds = [2.0, 1.0])]
+static BOUNDS: Histogram;
+
+#[derive(Labels)]
+enum WithFields {
+    A(u32),
+}
+
+/// .
+#[metric(name = "not_a_metric")]
+static NUMBER: Counter = Counter::new();
+
+fn main() {}

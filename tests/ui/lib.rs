@@ -1,0 +1,1 @@
+//! Empty; the test is in `main.rs`, its cases in the folders beside it.
