@@ -87,6 +87,8 @@ pub struct Settings {
     pub libp2p_listen: Multiaddr,
     pub connect: Vec<Multiaddr>,
     pub child: bool,
+    /// The configuration file, which holds for the peers on this machine too.
+    pub config: Option<PathBuf>,
 }
 
 /// Why there are no settings.
@@ -134,6 +136,7 @@ impl Cli {
             libp2p_listen: self.libp2p_listen,
             connect: self.connect,
             child: self.child,
+            config: self.config,
         })
     }
 

@@ -49,10 +49,10 @@ fn main() -> ExitCode {
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let (child, peers, run_for) = (settings.child, settings.peers, settings.run_for);
-    let storage_bytes_max = settings.storage_bytes_max;
+    let (storage_bytes_max, config) = (settings.storage_bytes_max, settings.config.clone());
     let end = end(child, run_for)?;
     let mut node = Node::start(settings).await?;
-    let peers = Peers::start(peers, node.address(), storage_bytes_max)?;
+    let peers = Peers::start(peers, node.address(), storage_bytes_max, config.as_deref())?;
     // Whoever does not read this does not mind.
     let _ = announce(&node);
     let failed = tokio::select! {

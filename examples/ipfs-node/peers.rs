@@ -4,6 +4,7 @@
 //! with the parent, however the parent ends.
 
 use std::io::{self, Read as _};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -22,18 +23,22 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Starts `count` peers that connect to the node at `address`.
+    /// Starts `count` peers that connect to the node at `address`, under the same configuration file.
     ///
     /// # Errors
     /// When this program cannot be started once more; peers that were started already are killed then.
-    pub fn start(count: u8, address: &Multiaddr, storage_bytes_max: u64) -> io::Result<Self> {
+    pub fn start(count: u8, address: &Multiaddr, storage_bytes_max: u64, config: Option<&Path>) -> io::Result<Self> {
         let mut peers = Self::default();
         if count == 0 {
             return Ok(peers);
         }
         let program = std::env::current_exe()?;
         for _ in 0..count {
-            let child = Command::new(&program)
+            let mut command = Command::new(&program);
+            if let Some(config) = config {
+                command.arg("--config").arg(config);
+            }
+            let child = command
                 .args(["--child", "--peers", "0", "--connect", &address.to_string()])
                 .args(["--storage-max", &storage_bytes_max.to_string()])
                 .stdin(Stdio::piped())

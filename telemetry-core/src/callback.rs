@@ -107,7 +107,7 @@ pub fn pass<T: Send + 'static>(
     }
     let began = Instant::now();
     let mut results: Vec<Option<Result<T, Failure>>> = entries.iter().map(|_| None).collect();
-    let work = Arc::new(Work { entries, next: AtomicUsize::new(0), deadline, run });
+    let work = Arc::new(Work { entries, next: AtomicUsize::new(0), deadline, ends: began.checked_add(deadline), run });
     let (sender, receiver) = mpsc::channel();
     let mut threads = usize::from(start(&work, &sender));
     let mut missing = results.len();
@@ -129,10 +129,18 @@ pub fn pass<T: Send + 'static>(
             }
         }
     }
-    work.next.store(usize::MAX / 2, Ordering::Relaxed); // what has not started by now is not started
-    let outcomes = work.entries.iter().cloned().zip(results);
-    let outcomes = outcomes.map(|(entry, result)| (entry, result.unwrap_or(Err(Failure::Late(deadline)))));
-    let outcomes: Vec<_> = outcomes.collect();
+    let started = work.next.swap(usize::MAX / 2, Ordering::Relaxed); // what has not started by now is not started
+    let mut outcomes = Vec::with_capacity(results.len());
+    for (index, (entry, result)) in work.entries.iter().cloned().zip(results).enumerate() {
+        if result.is_none() && index < started && entry.running.is_locked() {
+            entry.overdue.store(true, Ordering::Release);
+            // It may have ended between the two lines; then nobody is overdue.
+            if !entry.running.is_locked() {
+                entry.overdue.store(false, Ordering::Release);
+            }
+        }
+        outcomes.push((entry, result.unwrap_or(Err(Failure::Late(deadline)))));
+    }
     for (entry, result) in &outcomes {
         if let Err(failure) = result {
             report(entry, failure);
@@ -145,7 +153,29 @@ struct Work<F> {
     entries: Vec<EntryRef>,
     next: AtomicUsize,
     deadline: Duration,
+    ends: Option<Instant>,
     run: F,
+}
+
+impl<F> Work<F> {
+    /// Runs one callback, after the one of another pass that runs now has ended.
+    fn one<T>(&self, entry: &Entry) -> Result<T, Failure>
+    where
+        F: Fn(&Entry) -> Result<T, String>,
+    {
+        let late = Err(Failure::Late(self.deadline));
+        if entry.overdue.load(Ordering::Acquire) {
+            return late;
+        }
+        let running = match self.ends {
+            Some(ends) => entry.running.try_lock_until(ends),
+            None => Some(entry.running.lock()), // a deadline beyond what the clock can tell
+        };
+        let Some(_running) = running else { return late };
+        let result = guarded(|| (self.run)(entry));
+        entry.overdue.store(false, Ordering::Release);
+        result
+    }
 }
 
 type Done<T> = (usize, Result<T, Failure>);
@@ -161,29 +191,11 @@ where
         loop {
             let index = work.next.fetch_add(1, Ordering::Relaxed);
             let Some(entry) = work.entries.get(index) else { return };
-            let result = match Running::claim(entry) {
-                Some(_running) => guarded(|| (work.run)(entry)),
-                None => Err(Failure::Late(work.deadline)), // still in an earlier pass
-            };
+            let result = work.one(entry);
             if sender.send((index, result)).is_err() {
                 return;
             }
         }
     };
     thread::Builder::new().name("telemetry-callback".to_owned()).spawn(body).is_ok()
-}
-
-/// Marks an entry as running until it is dropped.
-struct Running<'a>(&'a Entry);
-
-impl<'a> Running<'a> {
-    fn claim(entry: &'a Entry) -> Option<Self> {
-        (!entry.running.swap(true, Ordering::Acquire)).then_some(Self(entry))
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
-    }
 }

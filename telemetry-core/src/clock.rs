@@ -11,7 +11,9 @@ pub fn now_ns() -> u64 {
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When this process first asked, in nanoseconds since the Unix epoch: the start of all cumulative sums.
+/// The start of all cumulative sums, in nanoseconds since the Unix epoch: when the first registry was made, or this was first asked.
+///
+/// What was recorded before that is in the sums too, so the rate of the first interval alone may be too high.
 pub fn start_ns() -> u64 {
     *START_NS.get_or_init(now_ns)
 }

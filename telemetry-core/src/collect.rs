@@ -29,11 +29,11 @@ pub struct Reading {
     pub points: Vec<Point>,
 }
 
-/// Runs the collectors and the observed functions, each pass within the deadline, and reads every metric.
+/// Runs the collectors, then the observed functions, each within half of the deadline, and reads every metric.
 ///
 /// A callback that fails is left out, counted and named; the others are in time.
 pub fn collect(registry: &Registry, deadline: Duration) -> Collection {
-    let entries = registry.entries();
+    let (entries, deadline) = (registry.entries(), deadline / 2);
     let of = |wanted: fn(&EntryRef) -> bool| entries.iter().filter(|entry| wanted(entry)).cloned().collect::<Vec<_>>();
     callback::pass(of(|entry| entry.kind == Kind::Collector), deadline, |entry| {
         if let Item::Collector(run) = entry.item {

@@ -46,16 +46,18 @@ pub struct Entry {
     pub(crate) declaration: Declaration,
     pub(crate) kind: Kind,
     pub(crate) item: Item,
-    /// Whether its callback runs at this moment. A callback that never returns holds one thread, not one for each collection.
-    pub(crate) running: AtomicBool,
+    /// Held while its callback runs: it runs once at a time, and a second caller waits.
+    pub(crate) running: Mutex<()>,
+    /// Set while a callback that was reported late still runs. Nobody waits for it: it holds one thread, not one for each collection.
+    pub(crate) overdue: AtomicBool,
     failures: AtomicU64,
     last_failure: Mutex<Option<String>>,
 }
 
 impl Entry {
     const fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
-        let running = AtomicBool::new(false);
-        Self { declaration, kind, item, running, failures: AtomicU64::new(0), last_failure: Mutex::new(None) }
+        let (running, overdue) = (Mutex::new(()), AtomicBool::new(false));
+        Self { declaration, kind, item, running, overdue, failures: AtomicU64::new(0), last_failure: Mutex::new(None) }
     }
 
     #[doc(hidden)]

@@ -23,6 +23,13 @@ pub enum DeclareError {
         /// Where it was declared again.
         again: String,
     },
+    /// The name of an event or a snapshot is that of the stream of all metrics.
+    Reserved {
+        /// The name.
+        name: String,
+        /// Where it is declared.
+        place: String,
+    },
     /// The library's own declarations are absent: the linker lost the slice, and the user's are absent too.
     NotLinked,
 }
@@ -35,6 +42,9 @@ impl fmt::Display for DeclareError {
             Self::Interval(name) => write!(f, "the interval of the snapshot \"{name}\" is zero: wanted a time above zero"),
             Self::Duplicate { name, first, again } => {
                 write!(f, "the name \"{name}\" is declared twice: at {first} and at {again}")
+            }
+            Self::Reserved { name, place } => {
+                write!(f, "\"{name}\" at {place} is the name of the stream of all metrics: wanted another one")
             }
             Self::NotLinked => f.write_str(
                 "no declarations are linked into this program, not even the library's own: \

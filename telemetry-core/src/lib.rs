@@ -61,7 +61,7 @@ pub use metric::{
     HistogramSeries, LabelValue, Labels, Observation, Sample, Timer, UpDownCounter, UpDownCounterSeries,
 };
 pub use property::{Property, PropertySource, PropertyValue};
-pub use registry::Registry;
+pub use registry::{METRICS_STREAM, Registry};
 pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};
 pub use snapshot::{Provider, Snapshot, SnapshotSource};
 #[cfg(feature = "otel")]

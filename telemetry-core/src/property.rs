@@ -93,7 +93,8 @@ impl<T> Property<T> {
 
     /// Sets the value.
     pub fn set(&self, value: T) {
-        *self.value.write() = Some(value);
+        let replaced = self.value.write().replace(value);
+        drop(replaced); // outside the lock: it is the user's
     }
 }
 

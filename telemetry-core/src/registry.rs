@@ -21,6 +21,9 @@ pub(crate) const SELF_CHECK: &str = "telemetry_callback_failures";
 #[linkme::distributed_slice]
 pub static TELEMETRY_DECLARATIONS_V1: [Entry];
 
+/// The name of the stream of all metrics, which no event and no snapshot may take.
+pub const METRICS_STREAM: &str = "metrics";
+
 /// The declarations that one [`Telemetry`](crate::Telemetry) serves: all that are linked, and its own from run time.
 #[derive(Default)]
 pub struct Registry {
@@ -60,6 +63,9 @@ impl Registry {
         if matches!(entry.kind, Kind::Snapshot { every } if every.is_zero()) {
             return Err(DeclareError::Interval(declaration.name().to_owned()));
         }
+        if reserved(&entry) {
+            return Err(DeclareError::Reserved { name: declaration.name().to_owned(), place: entry.place_text() });
+        }
         let mut runtime = self.runtime.write();
         let same = |other: &&Entry| other.kind != Kind::Collector && other.name().eq_ignore_ascii_case(declaration.name());
         let taken = TELEMETRY_DECLARATIONS_V1.iter().find(same).or_else(|| runtime.iter().map(|entry| &**entry).find(same));
@@ -78,6 +84,9 @@ impl Registry {
     pub fn validate(&self) -> Result<(), DeclareError> {
         let mut seen: HashMap<String, &Entry> = HashMap::new();
         for entry in TELEMETRY_DECLARATIONS_V1.iter().filter(|entry| entry.kind != Kind::Collector) {
+            if reserved(entry) {
+                return Err(DeclareError::Reserved { name: entry.name().to_owned(), place: entry.place_text() });
+            }
             if let Some(first) = seen.insert(entry.name().to_ascii_lowercase(), entry) {
                 return Err(duplicate(first, entry));
             }
@@ -93,6 +102,10 @@ impl Registry {
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
+}
+
+fn reserved(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Event | Kind::Snapshot { .. }) && entry.name().eq_ignore_ascii_case(METRICS_STREAM)
 }
 
 fn duplicate(first: &Entry, again: &Entry) -> DeclareError {

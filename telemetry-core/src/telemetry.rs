@@ -27,6 +27,9 @@ use crate::snapshot::RuntimeSnapshot;
 
 /// The telemetry of a program: the linked declarations, those of run time, and OpenTelemetry's meters.
 ///
+/// Two limits of the SDK remain: an observable callback that creates an instrument deadlocks, and a `u64` beyond `i64::MAX` that was
+/// recorded through OpenTelemetry's API is exported as 0.
+///
 /// Clones share one state. When the last one is dropped, what the readers have not exported yet is exported, and they stop.
 ///
 /// ```
@@ -186,7 +189,10 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds an exporter that is given everything at an interval, by a thread of the SDK's `PeriodicReader`.
+    /// Adds an exporter that a thread of the SDK's `PeriodicReader` drives at an interval.
+    ///
+    /// The SDK gives it what was recorded through OpenTelemetry's API. What the program declares is read by exporters that know the
+    /// [`registry`](Self::registry), such as the stream exporter.
     #[must_use]
     pub fn with_exporter(mut self, exporter: impl PushMetricExporter, every: Duration) -> Self {
         self.provider = self.provider.with_reader(PeriodicReader::builder(exporter).with_interval(every).build());

@@ -57,21 +57,25 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be, with what is wanted.
     pub(crate) fn validate(&self) -> Result<(), StartError> {
-        let StreamOptions { window, bytes_max, seal_after, message_bytes_max, .. } = self.streams;
+        let StreamOptions { window, bytes_max, segment_bytes, seal_after, message_bytes_max } = self.streams;
         for (name, value) in [("collect_every", self.collect_every), ("streams.window", window), ("streams.seal_after", seal_after)]
         {
             if value.is_zero() {
                 return Err(StartError::Setting(format!("{name} is zero: wanted a time above zero")));
             }
         }
-        if message_bytes_max > limits::MESSAGE_BYTES_MAX {
-            let wanted = limits::MESSAGE_BYTES_MAX;
-            return Err(StartError::Setting(format!("streams.message_bytes_max is {message_bytes_max}: wanted at most {wanted}")));
-        }
         let least = message_bytes_max + FRAME_HEAD_BYTES;
         if bytes_max < least {
             let wanted = format!("at least {least}, one message and its frame");
             return Err(StartError::Setting(format!("streams.bytes_max is {bytes_max}: wanted {wanted}")));
+        }
+        for (name, value, most) in [
+            ("streams.message_bytes_max", message_bytes_max, limits::MESSAGE_BYTES_MAX),
+            ("streams.segment_bytes", segment_bytes, limits::SEGMENT_BYTES_MAX.min(bytes_max)),
+        ] {
+            if value == 0 || value > most {
+                return Err(StartError::Setting(format!("{name} is {value}: wanted 1 to {most}")));
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -15,7 +15,7 @@ use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{Registry, clock, collect};
 
 use crate::otlp;
-use crate::stream::Streams;
+use crate::stream::{Rejected, Streams};
 
 /// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
 ///
@@ -57,16 +57,10 @@ impl StreamExporter {
         }
         *self.inner.sdk.lock() = otlp::from_sdk(metrics);
         let (metrics, time_ns) = (self.current(), clock::now_ns());
-        let mut rejected = None;
-        for message in otlp::encode(metrics, self.inner.message_bytes_max) {
-            let appended = self.inner.streams.metrics().log.append(Instant::now(), time_ns, &message);
-            rejected = rejected.or(appended.err());
-        }
-        let failure = |rejected: crate::stream::Rejected| {
-            let crate::stream::Rejected { bytes, bytes_max } = rejected;
-            OTelSdkError::InternalFailure(format!("one metric has {bytes} bytes: at most {bytes_max} are allowed"))
-        };
-        rejected.map_or(Ok(()), |rejected| Err(failure(rejected)))
+        let messages = otlp::encode(metrics, self.inner.message_bytes_max);
+        self.inner.streams.metrics().append_batch(time_ns, &messages).map_err(|Rejected { bytes, bytes_max }| {
+            OTelSdkError::InternalFailure(format!("one series has {bytes} bytes: at most {bytes_max} are allowed"))
+        })
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Between two collections, unless the configuration says otherwise.
 pub const COLLECT_EVERY: Duration = Duration::from_secs(15);
 
-/// How long a message is kept. Older segments are dropped; their messages count as dropped, and a late reader gets a gap.
+/// How long a sealed segment is kept after its newest message. Older ones are dropped; their messages count as dropped, and a late
+/// reader gets a gap.
 pub const WINDOW: Duration = Duration::from_secs(30 * 60);
 
 /// Bytes of one stream. The oldest segments are dropped beyond it; their messages count as dropped, and a late reader gets a gap.
@@ -17,10 +18,14 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes after which a segment is sealed. One message may make it larger.
 pub const SEGMENT_BYTES: usize = 256 << 10;
 
+/// The most that a segment's size may be set to: a client must be able to take one in an answer.
+pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
+
 /// The time after which a segment is sealed at the latest, by appending or by the tick.
 pub const SEAL_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Between two looks at all streams for segments to seal and to drop.
+/// Between two looks at all streams for segments to seal and to drop, and at the snapshots that are due: the shortest interval
+/// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);
 
 /// Connections at a time, on all transports together. A further one is closed, and counted in `telemetry_requests_refused`.
@@ -29,13 +34,14 @@ pub const CONNECTIONS_MAX: usize = 64;
 /// Requests at a time on one connection. A further one waits, as HTTP/2 has it.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 8;
 
-/// Bytes of one HTTP/2 frame that is sent.
+/// Bytes of one HTTP/2 frame that is accepted, and of what waits to be sent on one request.
 pub const FRAME_BYTES_MAX: u32 = 64 << 10;
 
 /// Bytes of one request. A larger one is refused with OUT_OF_RANGE.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 
-/// How long the head of an HTTP/1 request, or the first bytes of a connection, may take before it is closed.
+/// How long the first byte of a connection, or the head of an HTTP/1 request, may take before it is closed; a silent HTTP/2
+/// connection is asked whether it lives as often.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a graceful stop waits for the requests that are under way.
@@ -44,7 +50,10 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one rpc may take. The caller gets DEADLINE_EXCEEDED beyond it.
 pub const RPC_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Rpcs at a time. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
+/// Between two questions of a client whether a silent connection lives, and the time for the answer.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Rpcs at a time, all together. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
 pub const RPCS_MAX: usize = 16;
 
 /// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it.
@@ -56,20 +65,30 @@ pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);
 /// Between two attempts at a snapshot that nobody provides yet.
 pub const SNAPSHOT_RETRY: Duration = Duration::from_secs(1);
 
-/// Bytes of a bandwidth test's payload, unless the client asks for another size.
-pub const BANDWIDTH_BYTES: u32 = 32 << 20;
-
 /// Bytes of a bandwidth test's payload at most. A larger one is refused with the rate 0.
 pub const BANDWIDTH_BYTES_MAX: u32 = 128 << 20;
 
-/// Between two bandwidth tests of one public address. An earlier one is refused with the rate 0.
+/// Between two bandwidth tests of one peer in one direction. An earlier one is refused with the rate 0.
 pub const BANDWIDTH_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How long one bandwidth test may take.
 pub const BANDWIDTH_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Public addresses whose last bandwidth test is remembered. While it is full, tests from further ones are refused.
-pub const BANDWIDTH_ADDRESSES_MAX: usize = 1_024;
+/// Bandwidth tests at a time. A further stream is closed, and counted in `telemetry_requests_refused`.
+pub const BANDWIDTH_TESTS_MAX: usize = 4;
+
+/// Last tests that are remembered, one a peer and direction. While all are recent, tests of further peers are refused.
+pub const BANDWIDTH_REMEMBERED_MAX: usize = 1_024;
+
+/// Passes over observed functions and properties that clients may have running at a time. A further request waits.
+pub const EVALUATIONS_MAX: usize = 4;
+
+/// Calls of one rpc at a time. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`: an rpc
+/// that hangs takes no more threads than this, and no other rpc with it.
+pub const RPC_CALLS_MAX: usize = 4;
+
+/// Bytes of the answer of an rpc, and of the value of a property. A larger one is an error that says so.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// How long a client waits for a connection.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);

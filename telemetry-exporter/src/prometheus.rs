@@ -4,6 +4,7 @@
 //! exponential histograms are shown as classic buckets at the upper bounds of theirs. Each series carries its scope.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
@@ -15,11 +16,25 @@ use opentelemetry_proto::tonic::metrics::v1::{
 /// Buckets that an exponential histogram is shown with, at most; neighbours are merged beyond it.
 const CLASSIC_BUCKETS_MAX: usize = 40;
 
+/// Series that this format cannot say beside one of the same name: of another type, or with the same labels.
+#[telemetry_core::metric(name = "telemetry_prometheus_series_omitted", unit = "{series}")]
+static SERIES_OMITTED: telemetry_core::Counter;
+
 /// The metrics of one name: what is written under one `# TYPE` line.
 struct Family {
     kind: &'static str,
     help: String,
-    lines: String,
+    /// The lines of each series, by its labels: a second series with the same labels has no place.
+    series: BTreeMap<String, String>,
+}
+
+impl Family {
+    fn add(&mut self, labels: String, lines: String) {
+        match self.series.entry(labels) {
+            Entry::Vacant(place) => drop(place.insert(lines)),
+            Entry::Occupied(_) => SERIES_OMITTED.inc(),
+        }
+    }
 }
 
 /// The text of all metrics, sorted by name.
@@ -35,8 +50,9 @@ pub fn text(metrics: &ResourceMetrics) -> String {
         let labels = labels(&resource.attributes, &[]);
         let _ = writeln!(out, "# HELP target_info Who is measured.\n# TYPE target_info gauge\ntarget_info{labels} 1");
     }
-    for (name, Family { kind, help, lines }) in families {
-        let _ = write!(out, "# HELP {name} {}\n# TYPE {name} {kind}\n{lines}", escape_help(&help));
+    for (name, Family { kind, help, series }) in families {
+        let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", escape_help(&help));
+        series.values().for_each(|lines| out.push_str(lines));
     }
     out
 }
@@ -51,20 +67,19 @@ fn add(families: &mut BTreeMap<String, Family>, scope: &ScopeMetrics, metric: &M
     let gauge = matches!(metric.data, Some(metric::Data::Gauge(_)));
     let name = full_name(&metric.name, &metric.unit, counter, gauge);
     let help = if metric.description.is_empty() { metric.name.clone() } else { metric.description.clone() };
-    let family = families.entry(name.clone()).or_insert_with(|| Family { kind, help, lines: String::new() });
+    let family = families.entry(name.clone()).or_insert_with(|| Family { kind, help, series: BTreeMap::new() });
     if family.kind != kind {
-        return; // the same name with another type cannot be said in this format; the first one stands
+        return SERIES_OMITTED.inc();
     }
-    let scope_labels = scope_labels(scope);
-    let lines = &mut family.lines;
+    let scope = scope_labels(scope);
     match &metric.data {
-        Some(metric::Data::Sum(sum)) => sum.data_points.iter().for_each(|point| number(lines, &name, point, &scope_labels)),
-        Some(metric::Data::Gauge(gauge)) => gauge.data_points.iter().for_each(|point| number(lines, &name, point, &scope_labels)),
+        Some(metric::Data::Sum(sum)) => sum.data_points.iter().for_each(|point| number(family, &name, point, &scope)),
+        Some(metric::Data::Gauge(gauge)) => gauge.data_points.iter().for_each(|point| number(family, &name, point, &scope)),
         Some(metric::Data::Histogram(histogram)) => {
-            histogram.data_points.iter().for_each(|point| explicit(lines, &name, point, &scope_labels));
+            histogram.data_points.iter().for_each(|point| explicit(family, &name, point, &scope));
         }
         Some(metric::Data::ExponentialHistogram(histogram)) => {
-            histogram.data_points.iter().for_each(|point| exponential(lines, &name, point, &scope_labels));
+            histogram.data_points.iter().for_each(|point| exponential(family, &name, point, &scope));
         }
         _ => {}
     }
@@ -79,21 +94,22 @@ fn scope_labels(scope: &ScopeMetrics) -> Vec<(String, String)> {
     labels
 }
 
-fn number(lines: &mut String, name: &str, point: &NumberDataPoint, scope: &[(String, String)]) {
+fn number(family: &mut Family, name: &str, point: &NumberDataPoint, scope: &[(String, String)]) {
     let value = match point.value {
         Some(number_data_point::Value::AsInt(value)) => value.to_string(),
         Some(number_data_point::Value::AsDouble(value)) => float(value),
         None => return,
     };
-    let _ = writeln!(lines, "{name}{} {value}", labels(&point.attributes, scope));
+    let labels = labels(&point.attributes, scope);
+    family.add(labels.clone(), format!("{name}{labels} {value}\n"));
 }
 
-fn explicit(lines: &mut String, name: &str, point: &HistogramDataPoint, scope: &[(String, String)]) {
+fn explicit(family: &mut Family, name: &str, point: &HistogramDataPoint, scope: &[(String, String)]) {
     let bounds = point.explicit_bounds.iter().copied().zip(point.bucket_counts.iter().copied());
-    buckets(lines, name, (&point.attributes, scope), bounds, (point.count, point.sum));
+    buckets(family, name, (&point.attributes, scope), bounds, (point.count, point.sum));
 }
 
-fn exponential(lines: &mut String, name: &str, point: &ExponentialHistogramDataPoint, scope: &[(String, String)]) {
+fn exponential(family: &mut Family, name: &str, point: &ExponentialHistogramDataPoint, scope: &[(String, String)]) {
     let sides = || [&point.negative, &point.positive].into_iter().flatten();
     let mut change = 0;
     while sides().map(|side| side.bucket_counts.len()).sum::<usize>() >> change > CLASSIC_BUCKETS_MAX {
@@ -121,32 +137,45 @@ fn exponential(lines: &mut String, name: &str, point: &ExponentialHistogramDataP
         bounds.extend(merged.into_iter().map(|(index, count)| ((f64::from(index + 1) * base_log2).exp2(), count)));
     }
     let finite = bounds.into_iter().filter(|(bound, _)| bound.is_finite());
-    buckets(lines, name, (&point.attributes, scope), finite, (point.count, point.sum));
+    buckets(family, name, (&point.attributes, scope), finite, (point.count, point.sum));
 }
 
 fn buckets(
-    lines: &mut String,
+    family: &mut Family,
     name: &str,
     (attributes, scope): (&[KeyValue], &[(String, String)]),
     bounds: impl Iterator<Item = (f64, u64)>,
     (count, sum): (u64, Option<f64>),
 ) {
+    // A label of the user's that is called like the bucket's bound keeps its value under Prometheus' name for such.
+    let own: Vec<_> = attributes
+        .iter()
+        .cloned()
+        .map(|mut attribute| {
+            if label_name(&attribute.key) == "le" {
+                attribute.key = "exported_le".to_owned();
+            }
+            attribute
+        })
+        .collect();
     let with_le = |le: &str| {
         let mut extra = scope.to_vec();
         extra.push(("le".to_owned(), le.to_owned()));
-        labels(attributes, &extra)
+        labels(&own, &extra)
     };
+    let mut lines = String::new();
     let mut below = 0;
     for (bound, in_bucket) in bounds {
         below += in_bucket;
         let _ = writeln!(lines, "{name}_bucket{} {below}", with_le(&float(bound)));
     }
-    let plain = labels(attributes, scope);
+    let plain = labels(&own, scope);
     let _ = writeln!(lines, "{name}_bucket{} {count}", with_le("+Inf"));
     if let Some(sum) = sum {
         let _ = writeln!(lines, "{name}_sum{plain} {}", float(sum));
     }
     let _ = writeln!(lines, "{name}_count{plain} {count}");
+    family.add(plain, lines);
 }
 
 /// The name with its unit spelt out and, for a counter, `_total`.
@@ -342,10 +371,11 @@ mod tests {
             positive: Some(Buckets { offset: -1, bucket_counts: vec![1, 3] }), // (0.5, 1], (1, 2]
             ..Default::default()
         };
-        let mut lines = String::new();
-        exponential(&mut lines, "h", &point, &[]);
+        let mut family = Family { kind: "histogram", help: String::new(), series: BTreeMap::new() };
+        exponential(&mut family, "h", &point, &[]);
+        exponential(&mut family, "h", &point, &[]); // the same labels again have no place
         let wanted = "h_bucket{le=\"-1\"} 2\nh_bucket{le=\"0\"} 3\nh_bucket{le=\"1\"} 4\nh_bucket{le=\"2\"} 7\n\
                       h_bucket{le=\"+Inf\"} 7\nh_sum 10\nh_count 7\n";
-        assert_eq!(lines, wanted);
+        assert_eq!(family.series.into_values().collect::<Vec<_>>(), [wanted]);
     }
 }

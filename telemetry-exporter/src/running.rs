@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ struct Rest {
     snapshots: Snapshots,
     end: oneshot::Sender<()>,
     thread: JoinHandle<()>,
+    accepting: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Starts the telemetry of this program.
@@ -73,7 +75,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped);
     let connections = Connections::new(&service);
     let local_addr = listener.as_ref().map(|listener| listener.local_addr);
-    let (runtime, end, thread) = serve(listener, Arc::clone(&connections))?;
+    let Served { runtime, end, thread, accepting } = serve(listener, Arc::clone(&connections))?;
     let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
@@ -87,7 +89,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
             let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
         });
     }
-    let rest = Mutex::new(Some(Rest { attachment, snapshots, end, thread }));
+    let rest = Mutex::new(Some(Rest { attachment, snapshots, end, thread, accepting }));
     Ok(Running {
         telemetry,
         streams,
@@ -102,24 +104,32 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     })
 }
 
-type Served = (Handle, oneshot::Sender<()>, JoinHandle<()>);
+struct Served {
+    runtime: Handle,
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    accepting: Option<tokio::task::JoinHandle<()>>,
+}
 
 /// Starts the thread that owns the runtime, and the accepting of connections on it.
 fn serve(listener: Option<tcp::Listener>, connections: Arc<Connections>) -> Result<Served, StartError> {
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
     let handle = runtime.handle().clone();
-    if let Some(listener) = listener {
-        let _context = handle.enter();
-        handle.spawn(tcp::accept(listener.into_tokio()?, connections));
-    }
+    let accepting = match listener {
+        Some(listener) => {
+            let _context = handle.enter();
+            Some(handle.spawn(tcp::accept(listener.into_tokio()?, connections)))
+        }
+        None => None,
+    };
     let (end, ended) = oneshot::channel();
     let body = move || {
         let _sender_gone_is_an_end_too = runtime.block_on(ended);
         runtime.shutdown_background(); // a callback that never returns must not hold up the program's end
     };
     let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
-    Ok((handle, end, thread))
+    Ok(Served { runtime: handle, end, thread, accepting })
 }
 
 impl Running {
@@ -169,7 +179,8 @@ impl Running {
     /// # Errors
     /// A last export that failed, or requests that were cut off; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
-        let Some(Rest { attachment, snapshots, end, thread }) = self.rest.lock().take() else { return Ok(()) };
+        let Some(Rest { attachment, snapshots, end, thread, accepting }) = self.rest.lock().take() else { return Ok(()) };
+        self.service.ending.store(true, Ordering::Relaxed);
         let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
         drop(snapshots);
         drop(attachment);
@@ -178,6 +189,10 @@ impl Running {
         let (done, ended) = std::sync::mpsc::channel();
         let shutdown = self.connections.shutdown();
         self.runtime.spawn(async move {
+            if let Some(accepting) = accepting {
+                accepting.abort();
+                let _aborted = accepting.await; // from here on the port is free
+            }
             shutdown.await;
             let _waiting = done.send(());
         });

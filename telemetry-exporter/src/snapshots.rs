@@ -6,11 +6,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use telemetry_core::callback::Failure;
 use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{EntryRef, Kind, Registry, callback, clock};
 
 use crate::limits::{SNAPSHOT_RETRY, TICK};
-use crate::stream::Streams;
+use crate::stream::{Rejected, Streams};
+
+/// A longer interval is this one.
+const EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The thread; dropping it ends it after the pass that runs.
 pub struct Snapshots {
@@ -62,9 +66,12 @@ fn take(registry: &Registry, streams: &Streams, due: &mut HashMap<String, Instan
     for (entry, json) in taken {
         let every = every(&entry).unwrap_or(Duration::MAX);
         let wait = if matches!(json, Ok(None)) { every.min(SNAPSHOT_RETRY) } else { every };
-        due.insert(entry.name().to_owned(), now.checked_add(wait).unwrap_or(now + SNAPSHOT_RETRY));
-        if let Ok(Some(json)) = json {
-            streams.append(&entry, clock::now_ns(), &json);
+        due.insert(entry.name().to_owned(), now.checked_add(wait.min(EVERY_MAX)).unwrap_or(now));
+        if let Ok(Some(json)) = json
+            && let Err(Rejected { bytes, bytes_max }) = streams.append(&entry, clock::now_ns(), &json)
+        {
+            let text = format!("it has {bytes} bytes: at most {bytes_max} are allowed");
+            callback::report(&entry, &Failure::Failed(text));
         }
     }
 }

@@ -42,8 +42,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let name = ident.to_string().into_token_stream();
     let declaration = expand::declaration(&name, &quote!(""), &description);
     let registration = expand::registration(&quote!(::telemetry_core::__private::Entry::collector(#ident, #declaration)));
-    quote! {
-        #item
-        const _: () = { #registration };
-    }
+    expand::beside(&item, &quote! { #registration })
 }

@@ -56,6 +56,16 @@ pub fn registration(entry: &TokenStream) -> TokenStream {
     }
 }
 
+/// The item and, under the same `cfg`s, what declares it.
+pub fn beside(item: &ItemFn, declaring: &TokenStream) -> TokenStream {
+    let cfgs = item.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    quote! {
+        #item
+        #(#cfgs)*
+        const _: () = { #declaring };
+    }
+}
+
 /// Refuses what a declared function cannot be.
 pub fn plain_function(args: &mut Args, item: &ItemFn, what: &str, parameters_max: usize, async_allowed: bool) {
     let signature = &item.sig;

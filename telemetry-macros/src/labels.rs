@@ -138,6 +138,7 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
         return quote!();
     }
     let (mut values, mut indices, mut rebuilds) = (quote!(), quote!(), quote!());
+    let mut texts: Vec<String> = Vec::new();
     for (index, variant) in data.variants.iter().enumerate() {
         if !variant.fields.is_empty() {
             let wanted = "a variant of a label enum has no fields: its values must be known at compile time";
@@ -146,7 +147,11 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
         let args = label_args(&variant.attrs, false, errors);
         let name = &variant.ident;
         let text = args.name.map_or_else(|| snake_case(&name.to_string()), |text| text.value());
+        if texts.contains(&text) {
+            errors.push(syn::Error::new(name.span(), format!("two variants have the value \"{text}\": each wants its own")));
+        }
         values.extend(quote!(Self::#name { .. } => #text,));
+        texts.push(text);
         indices.extend(quote!(Self::#name { .. } => #index,));
         rebuilds.extend(quote!(#index => ::telemetry_core::__private::core::option::Option::Some(Self::#name),));
     }

@@ -103,13 +103,13 @@ fn on_function(mut args: Args, item: &ItemFn, declared: Declared) -> TokenStream
         )
     };
     let registration = expand::registration(&entry);
-    quote! {
-        #item
-        const _: () = {
+    expand::beside(
+        item,
+        &quote! {
             #checks
             static __TELEMETRY_SOURCE: ::telemetry_core::__private::ObservedFn<#ty> =
                 ::telemetry_core::__private::ObservedFn::new(#ident);
             #registration
-        };
-    }
+        },
+    )
 }

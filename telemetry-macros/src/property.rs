@@ -41,15 +41,15 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&item.sig.ident, return_type(item));
             let entry = quote!(::telemetry_core::__private::Entry::property(&__TELEMETRY_SOURCE, #declaration));
             let registration = expand::registration(&entry);
-            quote! {
-                #item
-                const _: () = {
+            expand::beside(
+                item,
+                &quote! {
                     #checks
                     static __TELEMETRY_SOURCE: ::telemetry_core::__private::PropertyFn<#ty> =
                         ::telemetry_core::__private::PropertyFn::new(#ident);
                     #registration
-                };
-            }
+                },
+            )
         }
     }
 }

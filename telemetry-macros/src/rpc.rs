@@ -46,15 +46,15 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             };
             let entry = quote!(::telemetry_core::__private::Entry::rpc(&__TELEMETRY_SOURCE, #declaration));
             let registration = expand::registration(&entry);
-            quote! {
-                #item
-                const _: () = {
+            expand::beside(
+                item,
+                &quote! {
                     #checks
                     static __TELEMETRY_SOURCE: ::telemetry_core::__private::RpcFn =
                         ::telemetry_core::__private::RpcFn::new(|json| ::telemetry_core::__private::#call);
                     #registration
-                };
-            }
+                },
+            )
         }
     }
 }

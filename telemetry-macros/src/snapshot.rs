@@ -47,15 +47,15 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let ident = &item.sig.ident;
             let entry = quote!(::telemetry_core::__private::Entry::snapshot(&__TELEMETRY_SOURCE, #every, #declaration));
             let registration = expand::registration(&entry);
-            quote! {
-                #item
-                const _: () = {
+            expand::beside(
+                item,
+                &quote! {
                     #checks
                     static __TELEMETRY_SOURCE: ::telemetry_core::__private::SnapshotFn =
                         ::telemetry_core::__private::SnapshotFn::new(|| ::telemetry_core::__private::capture(#ident));
                     #registration
-                };
-            }
+                },
+            )
         }
     }
 }

@@ -75,6 +75,28 @@ fn a_killed_client_delivers_each_message_once_and_misses_none() {
 }
 
 #[test]
+fn what_a_killed_client_wrote_beyond_its_place_is_cut_and_a_strangers_file_is_not_touched() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let node = node("127.0.0.1:0", dir.path());
+    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
+    let (place, output, other) = (path("place.json"), path("output.jsonl"), path("other.jsonl"));
+    fs::write(&output, "before\n").expect("written");
+    let pull = |output: &str| node.telemetry(&["--json", "metrics", "--all", "--place", &place, "--output", output]);
+    assert!(pull(&output).status.success());
+    let own = fs::read_to_string(&output).expect("text");
+    assert!(own.starts_with("before\n"), "what was there is kept");
+    fs::write(&output, own.clone() + "{\"torn").expect("written");
+    assert!(pull(&output).status.success());
+    let after = fs::read_to_string(&output).expect("text");
+    assert!(after.starts_with(&own) && !after.contains("torn"), "{after}");
+    fs::write(&other, "x".repeat(1_000_000)).expect("written");
+    let refused = pull(&other);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && errors.contains("is the place of") && errors.contains("other.jsonl"), "{errors}");
+    assert_eq!(size(Path::new(&other)), 1_000_000);
+}
+
+#[test]
 fn a_client_whose_program_restarts_says_so_and_starts_afresh() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let output = dir.path().join("output.jsonl");

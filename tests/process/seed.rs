@@ -46,7 +46,12 @@ fn every_name_of_the_list_is_there_and_every_counter_moves() {
         let still =
             |row: &&Row| metrics.get(&row.name).is_none_or(|metric| metric["points"][0]["value"].as_u64().unwrap_or(0) == 0);
         let missing: Vec<_> = of_kind("counter").into_iter().filter(still).map(|row| row.name.clone()).collect();
-        if missing.is_empty() { Ok(metrics) } else { Err(format!("still zero or absent: {missing:?}")) }
+        let active = metrics.get("libp2p_network_connections_active").and_then(|metric| metric["points"][0]["value"].as_u64());
+        if missing.is_empty() && active >= Some(3) {
+            Ok(metrics)
+        } else {
+            Err(format!("still zero or absent: {missing:?}; connections: {active:?}"))
+        }
     });
     for row in of_kind("counter").into_iter().chain(of_kind("gauge")) {
         let metric = metrics.get(&row.name).unwrap_or_else(|| panic!("{} is absent", row.name));
@@ -57,7 +62,6 @@ fn every_name_of_the_list_is_there_and_every_counter_moves() {
         assert!(!metric["description"].as_str().unwrap_or_default().is_empty(), "{}", row.name);
     }
     let gauge = |name: &str| metrics[name]["points"][0]["value"].as_f64().expect("a number");
-    assert!(gauge("libp2p_network_connections_active") >= 3.0);
     assert!(gauge("libp2p_network_connections_low_water") < gauge("libp2p_network_connections_high_water"));
     assert!(gauge("libp2p_host_memory_total") >= gauge("libp2p_host_memory_used"));
     assert!(gauge("libp2p_storage_objects") >= 1.0 && gauge("libp2p_storage_used") <= gauge("libp2p_storage_total"));

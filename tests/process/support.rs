@@ -40,10 +40,13 @@ pub struct Node {
     child: Child,
     pub host: String,
     pub libp2p: String,
+    /// Its configuration, which its peers read too.
+    config: Option<tempfile::NamedTempFile>,
 }
 
 impl Node {
     pub fn start(arguments: &[&str]) -> Self {
+        telemetry_program(); // built before the node's time runs
         let mut command = Command::new(node_program());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the node starts");
@@ -55,7 +58,7 @@ impl Node {
             libp2p = libp2p.or(line.strip_prefix("libp2p: ").map(ToOwned::to_owned));
         }
         thread::spawn(move || lines.for_each(drop)); // so that the node never waits for a reader
-        Self { child, host: host.expect("told"), libp2p: libp2p.expect("told") }
+        Self { child, host: host.expect("told"), libp2p: libp2p.expect("told"), config: None }
     }
 
     /// Asks it through the command line; the answer is JSON.
@@ -103,7 +106,8 @@ pub fn network() -> Arc<Node> {
         std::fs::write(config.path(), r#"{"ActiveBufferDuration": "1s"}"#).expect("written");
         let path = config.path().to_str().expect("text");
         // --for ends it where a test was killed before it could.
-        let node = Node::start(&["--listen", "127.0.0.1:0", "--collect-every", "1s", "--for", "5m", "--config", path]);
+        let mut node = Node::start(&["--listen", "127.0.0.1:0", "--collect-every", "1s", "--for", "5m", "--config", path]);
+        node.config = Some(config);
         let node = Arc::new(node);
         *shared = Arc::downgrade(&node);
         node

@@ -1,12 +1,17 @@
 //! User code that panics or hangs: counted, named in a metric and in the answer, and nothing else is late.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
+use telemetry_core::callback::{self, Failure};
 use telemetry_core::{Property, PropertyValue, RpcError, Snapshot, Value, collector, metric, property, rpc, snapshot};
 use telemetry_exporter::client::{Place, view};
 
-use crate::support::{client, config, drain, messages, start, until, value};
+use telemetry_exporter::limits::RPC_CALLS_MAX;
+
+use crate::support::{DEADLINE, client, config, drain, messages, start, until, value};
 
 /// Panics.
 #[metric(name = "bad_observed")]
@@ -119,21 +124,75 @@ fn a_hanging_callback_is_late_and_holds_up_nobody_and_is_not_started_again() {
         telemetry.property(format!("hang_other_{i}"), move || i).expect("declared");
     }
     let entries: Vec<_> = telemetry.registry().entries().into_iter().filter(|entry| entry.name().starts_with("hang_")).collect();
-    let deadline = Duration::from_millis(300);
-    for round in 0..2 {
-        let began = Instant::now();
-        let values =
-            telemetry_core::callback::pass(entries.clone(), deadline, |entry| Ok(entry.as_property().and_then(|p| p.value())));
+    // The first time it is waited for. The second time it is known to hang: who waited then would wait for an hour.
+    for deadline in [Duration::from_secs(2), Duration::from_secs(3600)] {
+        let value = |entry: &telemetry_core::Entry| Ok(entry.as_property().and_then(|property| property.value()));
+        let values = callback::pass(entries.clone(), deadline, value);
         for (entry, value) in &values {
-            let late = Err(telemetry_core::callback::Failure::Late(deadline));
             match entry.name().strip_prefix("hang_other_") {
-                Some(i) => assert_eq!(*value, Ok(Some(PropertyValue::I64(i.parse().expect("a number")))), "round {round}"),
-                None => assert_eq!(*value, late, "round {round}"),
+                Some(i) => assert_eq!(*value, Ok(Some(PropertyValue::I64(i.parse().expect("a number"))))),
+                None => assert_eq!(*value, Err(Failure::Late(deadline))),
             }
         }
-        // The second time it is known to hang: nobody waits for the deadline. The bound is generous, the other case is a hang.
-        assert!(round == 0 || began.elapsed() < crate::support::DEADLINE);
     }
     assert_eq!(failures("property", "hang_first", "late"), 2);
     drop(release);
+}
+
+#[test]
+fn a_callback_that_two_passes_want_at_once_runs_for_both_one_after_the_other() {
+    let telemetry = telemetry_core::Telemetry::builder().build().expect("valid");
+    let running = Arc::new(AtomicUsize::new(0));
+    let slow = move || {
+        assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "it runs once at a time");
+        std::thread::sleep(Duration::from_millis(50)); // long enough that the passes overlap
+        running.fetch_sub(1, Ordering::SeqCst);
+        7_i64
+    };
+    telemetry.property("twice_at_once", slow).expect("declared");
+    let entry = telemetry.registry().find("twice_at_once").expect("declared");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let entry = entry.clone();
+            scope.spawn(move || {
+                let value = |entry: &telemetry_core::Entry| Ok(entry.as_property().and_then(|property| property.value()));
+                let values = callback::pass(vec![entry], DEADLINE, value);
+                assert_eq!(values[0].1, Ok(Some(PropertyValue::I64(7))));
+            });
+        }
+    });
+    assert_eq!(failures("property", "twice_at_once", "late"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rpc_that_hangs_takes_a_few_threads_and_no_other_rpc() {
+    let running = start(config());
+    let (release, hold) = tokio::sync::watch::channel(false);
+    let hang = move |()| {
+        let mut hold = hold.clone();
+        async move {
+            let _released = hold.wait_for(|released| *released).await;
+            Ok(1)
+        }
+    };
+    running.telemetry().rpc("hanging_rpc", hang).expect("declared");
+    let mut calls = Vec::new();
+    for _ in 0..RPC_CALLS_MAX {
+        let mut client = client(&running).await;
+        calls.push(tokio::spawn(async move { client.call("hanging_rpc", "null").await }));
+    }
+    let mut client = client(&running).await;
+    // Once all of them are in, one more is refused; until then it would be one of them, which must not be.
+    let refused = until("the refusal", async || {
+        let call = tokio::time::timeout(Duration::from_millis(200), client.call("hanging_rpc", "null")).await;
+        call.ok().map(|answer| answer.expect_err("it is full").to_string())
+    });
+    let refused = refused.await;
+    assert_eq!(refused, "RESOURCE_EXHAUSTED: 4 calls of it are running: \"hanging_rpc\" was not started");
+    assert_eq!(client.call("good_rpc", "4").await.expect("the others answer"), "8");
+    release.send_replace(true);
+    for call in calls {
+        let answer = call.await.expect("no panic");
+        assert!(answer.is_ok() || answer.is_err_and(|error| error.code() == Some(tonic::Code::ResourceExhausted)));
+    }
 }

@@ -1,9 +1,11 @@
 //! What a macro makes of an item: a declaration with name, unit, description, scope and place, in every form.
 
 use telemetry_core::{
-    Counter, Event, Gauge, Histogram, Kind, MetricKind, Property, PropertyValue, Registry, Rpc, Snapshot, event, metric, property,
-    rpc, snapshot,
+    Counter, Event, Gauge, Histogram, Kind, MetricKind, Property, PropertyValue, Registry, Rpc, Snapshot, Value, event, metric,
+    property, rpc, snapshot,
 };
+
+use crate::support::value;
 
 /// Things that were counted,
 /// on two lines.
@@ -129,11 +131,31 @@ fn a_snapshot_ends_with_its_provider() {
 }
 
 #[test]
-fn declared_statics_are_used_by_their_declaration_alone() {
-    // They record although no other test touches them; none is dead code.
+fn both_forms_of_a_static_record() {
     WITHOUT_INITIALISER.inc();
-    WITH_INITIALISER.set(1);
+    WITH_INITIALISER.set(-2);
     BY_CONST.record(1.5);
+    assert_eq!(value("decl_static", &[]), Some(Value::U64(1)));
+    assert_eq!(value("decl_initialised", &[]), Some(Value::I64(-2)));
+    let Some(Value::Explicit(histogram)) = value("decl_by_const", &[]) else { panic!("it has bounds") };
+    assert_eq!(histogram.counts, [0, 1, 0]);
+}
+
+#[tokio::test]
+async fn an_rpc_is_served_until_its_guard_is_dropped() {
+    let registry = Registry::new();
+    let entry = registry.find("decl_rpc").expect("declared");
+    let serving = RPC.serve(|number| async move { Ok(number * 2) });
+    assert_eq!(entry.as_rpc().expect("an rpc").call(b"21").await, Ok(b"42".to_vec()));
+    drop(serving);
+    let error = entry.as_rpc().expect("an rpc").call(b"21").await.expect_err("nobody serves it");
+    assert_eq!(error.code(), telemetry_core::RpcCode::Unavailable);
+}
+
+#[test]
+fn the_name_of_the_metrics_stream_is_taken() {
+    let telemetry = telemetry_core::Telemetry::builder().build().expect("valid");
+    let error = telemetry.event::<u32>("Metrics").map(drop).expect_err("it is the metrics stream's").to_string();
+    assert!(error.contains("\"Metrics\" at run time is the name of the stream of all metrics"), "{error}");
     EVENT.emit(&1);
-    drop(RPC.serve(|number| async move { Ok(number) }));
 }

@@ -76,6 +76,13 @@ static LIMITED: FloatCounter<Name>;
 #[metric(name = "inst_collected")]
 static COLLECTED: FloatGauge;
 
+/// .
+#[metric(name = "inst_removed")]
+static REMOVED: Counter<Method>;
+/// .
+#[metric(name = "inst_without_labels")]
+static WITHOUT_LABELS: Counter;
+
 #[derive(Labels)]
 struct Name {
     name: &'static str,
@@ -85,6 +92,19 @@ struct Name {
 #[metric(name = "inst_observed_labelled", kind = "up_down_counter")]
 fn observed() -> Vec<(Method, i64)> {
     vec![(Method::Get, -1), (Method::Put, 2)]
+}
+
+/// .
+#[metric(name = "inst_observed_bad")]
+fn observed_bad() -> Vec<(Method, f64)> {
+    vec![(Method::Get, 1.5), (Method::Get, 2.5), (Method::Put, f64::NAN)]
+}
+
+/// Only where the feature is on, which it is not.
+#[metric(name = "inst_cfg")]
+#[cfg(any())]
+fn cfg() -> i64 {
+    1
 }
 
 /// .
@@ -112,6 +132,9 @@ fn the_verbs_do_what_they_say() {
     GAUGE.dec();
     GAUGE.add(5);
     GAUGE.sub(20);
+    static LOWEST: Gauge = Gauge::new();
+    LOWEST.sub(i64::MIN); // wraps, and does not panic
+    assert_eq!(LOWEST.value(), i64::MIN);
     FLOAT_GAUGE.set(1.5);
     FLOAT_GAUGE.add(1.0);
     FLOAT_GAUGE.sub(0.25);
@@ -204,6 +227,25 @@ fn text_and_numbers_are_labels_too_and_a_removed_series_starts_from_nothing() {
 }
 
 #[test]
+fn a_removed_series_of_a_known_set_starts_from_nothing_too() {
+    let kept = REMOVED.with(Method::Get);
+    kept.add(7);
+    assert!(REMOVED.remove(&Method::Get) && !REMOVED.remove(&Method::Get));
+    kept.add(5);
+    assert_eq!(points("inst_removed"), [], "what a kept handle records is not shown");
+    REMOVED.with(Method::Get).inc();
+    assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(1)));
+}
+
+#[test]
+fn a_metric_without_labels_is_its_only_series() {
+    WITHOUT_LABELS.with(()).add(2);
+    WITHOUT_LABELS.inc();
+    assert!(!WITHOUT_LABELS.remove(&()));
+    assert_eq!(value("inst_without_labels", &[]), Some(Value::U64(3)));
+}
+
+#[test]
 fn series_beyond_the_limit_are_one_that_is_visible_as_such() {
     for name in ["a", "b", "c", "d", "a"] {
         LIMITED.with(Name { name }).inc();
@@ -218,6 +260,8 @@ fn observed_functions_and_collectors_are_read_at_each_collection() {
     assert_eq!(value("inst_observed_labelled", &[("method", "get")]), Some(Value::I64(-1)));
     assert_eq!(value("inst_observed_labelled", &[("method", "PUT")]), Some(Value::I64(2)));
     assert_eq!(points("inst_observed_absent"), []);
+    assert_eq!(points("inst_observed_bad").len(), 1, "one point a set of labels, and only numbers");
+    assert_eq!(value("inst_observed_bad", &[("method", "get")]), Some(Value::F64(1.5)));
     assert_eq!(value("inst_collected", &[]), Some(Value::F64(4.5)));
 }
 

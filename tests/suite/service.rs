@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use telemetry_core::{Declaration, Event, Property, RpcError, property};
+use telemetry_core::{Declaration, Event, Property, RpcError, Value, property};
 use telemetry_exporter::client::{Client, GapReason, Place, PullOptions, Pulled};
+use telemetry_exporter::limits::ANSWER_BYTES_MAX;
 use telemetry_exporter::pb::telemetry_client::TelemetryClient;
-use telemetry_exporter::pb::{self, property as value, stream_type};
+use telemetry_exporter::pb::{self, property as pb_property, stream_type};
 use telemetry_exporter::stream::frames;
 use telemetry_exporter::{Access, Running, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{client, config, drain, messages, start, until};
+use crate::support::{client, config, drain, messages, start, until, value};
 
 /// .
 #[property(name = "svc_bytes")]
@@ -49,8 +50,8 @@ async fn an_old_client_reads_session_properties_descriptors_and_sealed_segments(
         assert!(property.value.is_some(), "{} has no value: an old client would stop there", property.name);
         by_name.insert(property.name.clone(), property);
     }
-    assert_eq!(by_name["decl_constant"].value, Some(value::Value::StringValue("fixed".to_owned())));
-    assert_eq!(by_name["decl_computed"].value, Some(value::Value::StringValue("0.5".to_owned())));
+    assert_eq!(by_name["decl_constant"].value, Some(pb_property::Value::StringValue("fixed".to_owned())));
+    assert_eq!(by_name["decl_computed"].value, Some(pb_property::Value::StringValue("0.5".to_owned())));
     assert_eq!(by_name["decl_computed"].r#type(), pb::PropertyType::Float);
     assert_eq!(by_name["svc_unset"].error, "it was not set yet");
 
@@ -161,11 +162,18 @@ async fn a_client_is_told_that_the_program_restarted_and_starts_afresh() {
     for life in 0..2 {
         let running = start(config());
         let event: Event<u32> = running.telemetry().event("svc_restart").expect("declared");
+        let second: Event<u32> = running.telemetry().event("svc_restart_second").expect("declared");
         event.emit(&life);
+        second.emit(&life);
         let pulled = drain(&mut client(&running).await, "svc_restart", &mut place).await;
         assert_eq!(place.session, running.session().to_string());
         let restarted = |pulled: &Pulled| matches!(pulled, Pulled::Gap { reason: GapReason::Restarted, .. });
         assert_eq!(pulled.iter().filter(|pulled| restarted(pulled)).count(), life as usize);
+        assert_eq!(payloads(pulled), [life.to_string()]);
+        // The other streams of the place begin at the new life's first message too, not where the old one was.
+        let at = place.streams.get("svc_restart_second").copied();
+        assert_eq!(at, (life > 0).then(Default::default));
+        let pulled = drain(&mut client(&running).await, "svc_restart_second", &mut place).await;
         assert_eq!(payloads(pulled), [life.to_string()]);
         tokio::task::spawn_blocking(move || running.stop()).await.expect("no panic").expect("a clean stop");
     }
@@ -192,6 +200,35 @@ async fn what_does_not_exist_is_not_found_by_its_name() {
     let mut pull = client.pull("metrics", &place, PullOptions::default()).await.expect("a stream");
     let error = pull.next().await.expect_err("nobody was given that position").to_string();
     assert!(error.starts_with("OUT_OF_RANGE: the position 7+3 is beyond the end "), "{error}");
+    let event: Event<u32> = running.telemetry().event("svc_inside").expect("declared");
+    event.emit(&1);
+    place.streams.insert("svc_inside".to_owned(), serde_json::from_str(r#"{"sequence":0,"offset":3}"#).expect("a position"));
+    let error = client.pull("svc_inside", &place, PullOptions::default()).await.map(drop).expect_err("it is in a message");
+    assert_eq!(error.to_string(), "OUT_OF_RANGE: the position 0+3 is inside a message of the stream \"svc_inside\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_an_answer_or_a_stream_says_so() {
+    let mut config = config();
+    config.streams.message_bytes_max = 10_000;
+    let running = start(config);
+    let large = || "x".repeat(ANSWER_BYTES_MAX);
+    running.telemetry().property("svc_large", move || large() + "x").expect("declared");
+    running.telemetry().rpc("svc_large_rpc", move |()| async move { Ok(large()) }).expect("declared");
+    running.telemetry().snapshot("svc_large_snapshot", Duration::from_secs(1), move || "x".repeat(10_000)).expect("declared");
+    let mut client = client(&running).await;
+    let property = client.properties(&["svc_large".to_owned()]).await.expect("an answer").pop().expect("one");
+    assert_eq!(property.error, format!("it has {} bytes: at most {ANSWER_BYTES_MAX} are allowed", ANSWER_BYTES_MAX + 1));
+    let error = client.call("svc_large_rpc", "null").await.expect_err("too large").to_string();
+    assert!(error.starts_with("RESOURCE_EXHAUSTED: the answer of the rpc \"svc_large_rpc\" has 1048578 bytes"), "{error}");
+    let failure = until("the failure", async || {
+        let catalogue = client.catalogue().await.expect("an answer");
+        let found = catalogue.into_iter().find(|declaration| declaration.name == "svc_large_snapshot").expect("declared");
+        (found.failures > 0).then_some(found.last_failure)
+    });
+    assert_eq!(failure.await, "it has 10002 bytes: at most 10000 are allowed");
+    let rejected = value("telemetry_stream_messages_rejected", &[("stream", "svc_large_snapshot")]);
+    assert!(matches!(rejected, Some(Value::U64(1..))), "{rejected:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,10 +260,10 @@ async fn values_of_every_type_reach_a_client() {
     let names = ["svc_bytes", "svc_json", "svc_u64", "good_property"].map(ToOwned::to_owned);
     let properties = client(&running).await.properties(&names).await.expect("an answer");
     let found: Vec<_> = properties.iter().map(|property| (property.value.clone(), property.r#type())).collect();
-    let text = |text: &str| Some(value::Value::StringValue(text.to_owned()));
+    let text = |text: &str| Some(pb_property::Value::StringValue(text.to_owned()));
     assert_eq!(found[0], (text("AP8Q"), pb::PropertyType::Bytes));
     assert_eq!(found[1], (text(r#"{"a":[1]}"#), pb::PropertyType::Json));
-    assert_eq!(found[2], (Some(value::Value::IntegerValue(i64::MAX)), pb::PropertyType::Integer));
+    assert_eq!(found[2], (Some(pb_property::Value::IntegerValue(i64::MAX)), pb::PropertyType::Integer));
     assert_eq!(found[3], (text("true"), pb::PropertyType::Bool));
 }
 
@@ -276,11 +313,19 @@ fn a_setting_that_cannot_be_and_a_taken_port_are_errors_that_say_so() {
     small.streams.bytes_max = 10;
     let error = telemetry_exporter::start(small).err().expect("refused").to_string();
     assert!(error.starts_with("streams.bytes_max is 10: wanted at least 1048588"), "{error}");
+    let mut large = config();
+    large.streams.segment_bytes = 4 << 20;
+    let error = telemetry_exporter::start(large).err().expect("refused").to_string();
+    assert_eq!(error, "streams.segment_bytes is 4194304: wanted 1 to 1048576");
     let first = start(config());
+    let addr = first.local_addr().expect("it listens");
     let mut taken = config();
     taken.listen = first.local_addr();
     assert!(matches!(telemetry_exporter::start(taken), Err(StartError::Listen(addr, _)) if Some(addr) == first.local_addr()));
     assert!(first.stop().is_ok() && first.stop().is_ok(), "a second stop does nothing");
+    let mut again = config();
+    again.listen = Some(addr);
+    start(again); // the port is free when the stop has returned
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 pub fn config() -> Config {
     let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let collect_every = Duration::from_secs(3600); // a test collects when it wants to
+    let collect_every = Duration::from_secs(3600); // beside the first one, a second after the start
     Config { listen, collect_every, ..Config::default() }
 }
 

@@ -133,13 +133,13 @@ mod tests {
 
     /// The bounds of a bucket, by the definition.
     fn bounds(index: i32, scale: i32) -> (f64, f64) {
-        let base = 2_f64.powf(2_f64.powi(-scale));
-        (base.powi(index), base.powi(index + 1))
+        let at = |index: i32| (f64::from(index) * 2_f64.powi(-scale)).exp2();
+        (at(index), at(index + 1))
     }
 
     #[test]
     fn every_value_lies_within_the_bounds_of_its_bucket() {
-        for scale in [SCALE_MIN, -3, 0, 1, 3, 6] {
+        for scale in [SCALE_MIN, -3, 0, 1, 3, 6, 12, SCALE_MAX] {
             for i in 1..4000 {
                 let value = f64::from(i) * 0.37 / 64.0;
                 let (low, high) = bounds(index(value, scale), scale);

@@ -3,6 +3,7 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! The cells are shared atomics. Not here: what a cell holds (the files of the instruments).
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,11 +108,14 @@ impl<L: Labels, C: Cell> Family<L, C> {
 
     /// The cell for these labels, made where it is new; the overflow cell where there are too many.
     pub fn cell(&self, labels: L) -> Held<'_, C> {
+        if TypeId::of::<L>() == TypeId::of::<()>() {
+            return Held::Dense(&self.single);
+        }
         if L::CARDINALITY > 0
             && let Some(dense) = self.dense().get(labels.index())
         {
-            if !dense.used.load(Ordering::Relaxed) {
-                dense.used.store(true, Ordering::Relaxed);
+            if !dense.used.load(Ordering::Relaxed) && !dense.used.swap(true, Ordering::Relaxed) {
+                dense.cell.reset(); // what a handle recorded after a removal does not come back
             }
             return Held::Dense(&dense.cell);
         }
@@ -127,14 +131,15 @@ impl<L: Labels, C: Cell> Family<L, C> {
         Held::Sparse(Arc::clone(series.entry(labels).or_insert_with(|| Arc::new(C::NEW))))
     }
 
-    /// Ends a series; true where it existed. A handle that was kept records into nothing from here on.
+    /// Ends a series; true where it existed. What a handle that was kept records is not shown, until the labels are used anew.
     pub fn remove(&self, labels: &L) -> bool {
+        if TypeId::of::<L>() == TypeId::of::<()>() {
+            return false; // a metric without labels is not a series that comes and goes
+        }
         if L::CARDINALITY > 0
             && let Some(dense) = self.dense().get(labels.index())
         {
-            let existed = dense.used.swap(false, Ordering::Relaxed);
-            dense.cell.reset();
-            return existed;
+            return dense.used.swap(false, Ordering::Relaxed);
         }
         self.sparse().series.write().remove(&pairs(labels)).is_some()
     }
@@ -186,6 +191,8 @@ macro_rules! instrument {
             }
 
             /// Ends a series; true where it existed. When its labels are used again it starts from nothing.
+            ///
+            /// What a kept handle records after this is not shown. A metric without labels cannot be removed.
             pub fn remove(&self, labels: &L) -> bool {
                 self.family.remove(labels)
             }

@@ -6,7 +6,8 @@ use super::MEASUREMENTS_REJECTED;
 use super::family::{Cell, Family, Held, Options, instrument};
 use crate::value::Value;
 
-/// The last of independent `i64` values, such as the bytes in use. A gauge that was never touched is not exported.
+/// The last of independent `i64` values, such as the bytes in use; it wraps at its ends. A gauge that was never touched is not
+/// exported.
 ///
 /// ```
 /// use telemetry_core::{Gauge, metric};
@@ -119,7 +120,7 @@ impl Cell for FloatGaugeCell {
 instrument!(FloatGauge, FloatGaugeSeries, FloatGaugeCell, Gauge);
 
 macro_rules! verbs {
-    ($type:ty, $number:ty, $one:expr, |$self:ident| $cell:expr, $get:expr) => {
+    ($type:ty, $number:ty, $one:expr, $negate:expr, |$self:ident| $cell:expr, $get:expr) => {
         impl $type {
             /// Sets the value.
             pub fn set(&$self, value: $number) {
@@ -143,7 +144,7 @@ macro_rules! verbs {
 
             /// Takes away from the value.
             pub fn sub(&$self, value: $number) {
-                $cell.add(-value);
+                $cell.add($negate(value));
             }
 
             /// The value now; zero where it was never touched.
@@ -154,7 +155,7 @@ macro_rules! verbs {
     };
 }
 
-verbs!(Gauge, i64, 1_i64, |self| self.family.single(), self.family.single().value.load(Ordering::Relaxed));
-verbs!(GaugeSeries<'_>, i64, 1_i64, |self| self.cell, self.cell.value.load(Ordering::Relaxed));
-verbs!(FloatGauge, f64, 1_f64, |self| self.family.single(), self.family.single().get());
-verbs!(FloatGaugeSeries<'_>, f64, 1_f64, |self| self.cell, self.cell.get());
+verbs!(Gauge, i64, 1_i64, i64::wrapping_neg, |self| self.family.single(), self.family.single().value.load(Ordering::Relaxed));
+verbs!(GaugeSeries<'_>, i64, 1_i64, i64::wrapping_neg, |self| self.cell, self.cell.value.load(Ordering::Relaxed));
+verbs!(FloatGauge, f64, 1_f64, std::ops::Neg::neg, |self| self.family.single(), self.family.single().get());
+verbs!(FloatGaugeSeries<'_>, f64, 1_f64, std::ops::Neg::neg, |self| self.cell, self.cell.get());

@@ -1,10 +1,16 @@
 //! Observed metrics: functions whose value is read at each collection.
 
-use super::MetricSource;
+use std::collections::HashSet;
+
 use super::labels::{Labels, pairs};
+use super::{MEASUREMENTS_REJECTED, MetricSource};
+use crate::limits::SERIES_MAX;
 use crate::value::{Point, Value};
 
 /// What an observed function may return: a number, a number that may be absent, or a number for each set of labels.
+///
+/// What is infinite or not a number, a second number for the same labels, and what is beyond
+/// [`SERIES_MAX`](crate::limits::SERIES_MAX) sets is dropped and counted in `telemetry_measurements_rejected`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what an observed metric returns",
     note = "wanted `u64`, `i64` or `f64`, an `Option` of one, or a `Vec<(L, N)>` with `L: Labels`"
@@ -56,6 +62,16 @@ impl<T> ObservedFn<T> {
 impl<T: Observation> MetricSource for ObservedFn<T> {
     fn read(&self, points: &mut Vec<Point>) {
         (self.0)().points(points);
+        let mut seen = HashSet::new();
+        points.retain(|point| {
+            let finite = !matches!(point.value, Value::F64(value) if !value.is_finite());
+            // One point a set of labels, and no more sets than a metric may have: what is beyond is dropped and counted.
+            let kept = finite && seen.len() < SERIES_MAX && seen.insert(point.labels.clone());
+            if !kept {
+                MEASUREMENTS_REJECTED.inc();
+            }
+            kept
+        });
     }
 
     fn is_observed(&self) -> bool {

@@ -9,12 +9,12 @@ use clap::{Parser, Subcommand};
 #[command(name = "telemetry", version, arg_required_else_help = true)]
 pub struct Args {
     /// Where the program serves its telemetry over TCP.
-    #[arg(long, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "HOST:PORT")]
+    #[arg(long, global = true, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "HOST:PORT")]
     pub host: String,
 
     /// Where it serves its telemetry over libp2p.
     #[cfg(feature = "libp2p")]
-    #[arg(long, value_name = "MULTIADDR/p2p/ID")]
+    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
     pub peer: Option<String>,
 
     /// Print JSON: an array for a list, a line a message for a stream.

@@ -5,10 +5,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::CliError;
 use super::args::Keep;
@@ -31,21 +33,9 @@ pub struct Reader {
 impl Reader {
     pub fn open(keep: &Keep, json: bool) -> Result<Self, CliError> {
         let mut place = keep.place.as_ref().map_or_else(|| Ok(Place::default()), Place::load)?;
-        let output = match &keep.output {
-            None => None,
-            Some(path) => {
-                let told = |error: io::Error| CliError::Other(format!("{}: {error}", path.display()));
-                let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(told)?;
-                let found = file.metadata().map_err(told)?.len();
-                let kept = *place.output_bytes.get_or_insert(found);
-                if found < kept {
-                    let text = format!("{}: it has {found} bytes, the place wants {kept}: it was cut or changed", path.display());
-                    return Err(CliError::Other(text));
-                }
-                file.set_len(kept).map_err(told)?;
-                file.seek(SeekFrom::End(0)).map_err(told)?;
-                Some(file)
-            }
+        let output = match (&keep.output, &keep.place) {
+            (Some(output), Some(path)) => Some(continued(output, path, &mut place)?),
+            _ => None,
         };
         Ok(Self { json, place, path: keep.place.clone(), output })
     }
@@ -113,12 +103,16 @@ impl Reader {
 
     fn line(&self, out: &mut Vec<u8>, stream: &str, at: Option<(&String, Position)>, message: &Message) -> Result<(), CliError> {
         if self.json {
-            let mut line = json!({ "stream": stream, "time_ns": message.time_ns, "message": content(stream, message)? });
-            if let Some((session, at)) = at {
-                line["session"] = json!(session);
-                line["at"] = json!(place_text(at));
-            }
-            return Ok(writeln!(out, "{line}")?);
+            let line = Line {
+                at: at.map(|(_, at)| place_text(at)),
+                message: content(stream, message)?,
+                session: at.map(|(session, _)| session),
+                stream,
+                time_ns: message.time_ns,
+            };
+            serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
+            out.push(b'\n');
+            return Ok(());
         }
         if stream == METRICS {
             return self.metrics(out, message);
@@ -137,13 +131,51 @@ impl Reader {
     }
 }
 
-/// The message as JSON: the metrics of a collection, or what the program wrote.
-fn content(stream: &str, message: &Message) -> Result<Value, CliError> {
-    if stream == METRICS {
-        return serde_json::to_value(view::metrics(message)?).map_err(|error| CliError::Other(error.to_string()));
+/// Opens the output at the end of what the place says is its own, and cuts what a killed client wrote beyond it.
+fn continued(output: &Path, path: &Path, place: &mut Place) -> Result<File, CliError> {
+    let told = |error: io::Error| CliError::Other(format!("{}: {error}", output.display()));
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(output).map_err(told)?;
+    let output = output.canonicalize().map_err(told)?;
+    let found = file.metadata().map_err(told)?.len();
+    let kept = match (&place.output, place.output_bytes) {
+        (Some(other), _) if *other != output => {
+            let text = format!("{} is the place of {}, not of {}", path.display(), other.display(), output.display());
+            return Err(CliError::Other(text));
+        }
+        (Some(_), Some(kept)) => kept,
+        _ => found,
+    };
+    if found < kept {
+        let text = format!("{}: it has {found} bytes, the place wants {kept}: it was cut or changed", output.display());
+        return Err(CliError::Other(text));
     }
-    let parsed = serde_json::from_slice(&message.payload);
-    parsed.map_err(|error| CliError::Other(format!("a message of \"{stream}\" is no JSON: {error}")))
+    file.set_len(kept).map_err(told)?;
+    file.seek(SeekFrom::End(0)).map_err(told)?;
+    // Saved before anything is written: what is written from here on is known to be ours, whenever this client ends.
+    (place.output, place.output_bytes) = (Some(output), Some(kept));
+    place.save(path)?;
+    Ok(file)
+}
+
+/// One message in JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    message: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a String>,
+    stream: &'a str,
+    time_ns: u64,
+}
+
+/// The message as JSON: the metrics of a collection, or what the program wrote, as it wrote it.
+fn content(stream: &str, message: &Message) -> Result<Box<RawValue>, CliError> {
+    let told = |error: serde_json::Error| CliError::Other(format!("a message of \"{stream}\" is no JSON: {error}"));
+    if stream == METRICS {
+        return serde_json::value::to_raw_value(&view::metrics(message)?).map_err(told);
+    }
+    serde_json::from_slice(&message.payload).map_err(told)
 }
 
 fn place_text(position: Position) -> String {

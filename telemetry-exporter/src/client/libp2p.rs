@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::chain;
 use super::error::ClientError;
+use super::{chain, settings};
 use crate::limits::CONNECT_DEADLINE;
 use crate::protocol::TELEMETRY_PROTOCOL;
 
@@ -50,7 +50,7 @@ pub async fn connect(address: &str, keypair: Option<Keypair>) -> Result<(Channel
             stream.map(|stream| TokioIo::new(stream.compat())).map_err(|error| io::Error::other(error.to_string()))
         }
     });
-    let endpoint = Endpoint::from_static("http://telemetry").connect_timeout(CONNECT_DEADLINE);
+    let endpoint = settings(Endpoint::from_static("http://telemetry"));
     let channel = endpoint.connect_with_connector(connector).await.map_err(|error| failed(chain(&error)))?;
     Ok((channel, driver))
 }

@@ -13,12 +13,12 @@ pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
 use tonic::transport::{Channel, Endpoint};
 
-use crate::limits::{CONNECT_DEADLINE, MESSAGE_BYTES_MAX, SEGMENT_BYTES};
+use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
 use crate::pb::telemetry_client::TelemetryClient;
 use crate::pb::{self};
 
 /// Bytes of one answer: a segment, which one message may make larger than its size, and its framing.
-const ANSWER_BYTES_MAX: usize = SEGMENT_BYTES + 2 * MESSAGE_BYTES_MAX + (64 << 10);
+const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 << 10);
 
 /// A connection to the telemetry of a program.
 ///
@@ -54,7 +54,7 @@ impl Client {
     pub async fn connect(host: &str) -> Result<Self, ClientError> {
         let address = |error: tonic::transport::Error| ClientError::Address(host.to_owned(), error.to_string());
         let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(address)?;
-        let channel = endpoint.connect_timeout(CONNECT_DEADLINE).connect().await;
+        let channel = settings(endpoint).connect().await;
         let channel = channel.map_err(|error| ClientError::Connect(host.to_owned(), chain(&error)))?;
         Ok(Self {
             grpc: grpc(channel),
@@ -147,8 +147,14 @@ impl Client {
     }
 }
 
+/// A connection that breaks without a word is noticed, and an answer that does not begin is not waited for.
+fn settings(endpoint: Endpoint) -> Endpoint {
+    let endpoint = endpoint.connect_timeout(CONNECT_DEADLINE).timeout(RPC_DEADLINE + CONNECT_DEADLINE);
+    endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).keep_alive_while_idle(true)
+}
+
 fn grpc(channel: Channel) -> TelemetryClient<Channel> {
-    TelemetryClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+    TelemetryClient::new(channel).max_decoding_message_size(TAKEN_BYTES_MAX)
 }
 
 /// An error with its causes: tonic's own text is "transport error" alone.

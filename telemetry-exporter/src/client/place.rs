@@ -17,6 +17,9 @@ pub struct Place {
     pub session: String,
     /// What comes next, by the name of the stream.
     pub streams: BTreeMap<String, Position>,
+    /// The file that is written beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
     /// Bytes of the output that belong to this place, where one is written beside it: a reader cuts what is beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
@@ -84,7 +87,7 @@ mod tests {
         fs::create_dir_all(&dir).expect("a temporary directory");
         let path = dir.join("place.json");
         assert_eq!(Place::load(&path).expect("no file"), Place::default());
-        let mut place = Place { session: "s".to_owned(), output_bytes: Some(7), ..Place::default() };
+        let mut place = Place { session: "s".to_owned(), output: Some("out".into()), output_bytes: Some(7), ..Place::default() };
         place.streams.insert("metrics".to_owned(), Position { sequence: 3, offset: 12 });
         place.save(&path).expect("saved");
         assert_eq!(Place::load(&path).expect("loaded"), place);

@@ -87,7 +87,8 @@ impl Pulled {
     pub fn keep(&self, place: &mut Place) {
         let (Self::Messages { stream, session, next, .. } | Self::Gap { stream, session, to: next, .. }) = self;
         if place.session != *session {
-            place.streams.clear();
+            // From the first byte of the new life on, so that what it has dropped by now shows as a gap.
+            place.streams.values_mut().for_each(|at| *at = Position::default());
             place.session.clone_from(session);
         }
         place.streams.insert(stream.clone(), *next);

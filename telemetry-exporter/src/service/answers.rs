@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use telemetry_core::callback::Failure;
 use telemetry_core::{EntryRef, Kind, PropertyValue};
 
+use crate::limits::ANSWER_BYTES_MAX;
 use crate::otlp;
 use crate::pb::{self, property, stream_type};
 use crate::stream::{StreamKind, Streams};
@@ -12,6 +13,11 @@ use crate::stream::{StreamKind, Streams};
 /// A property with its value, or with why it has none.
 pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::Property {
     use property::Value;
+    let too_large = |bytes: usize| Failure::Failed(format!("it has {bytes} bytes: at most {ANSWER_BYTES_MAX} are allowed"));
+    let value = value.and_then(|value| match bytes(&value) {
+        bytes if bytes > ANSWER_BYTES_MAX => Err(too_large(bytes)),
+        _ => Ok(value),
+    });
     let text = |text: String| Value::StringValue(text);
     let (value, kind, error) = match value {
         Ok(PropertyValue::I64(number)) => (Value::IntegerValue(number), pb::PropertyType::Integer, String::new()),
@@ -32,6 +38,16 @@ pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::
         r#type: kind.into(),
         unit: declaration.unit().to_owned(),
         error,
+    }
+}
+
+/// Bytes of a value as it is sent.
+fn bytes(value: &PropertyValue) -> usize {
+    match value {
+        PropertyValue::String(text) => text.len(),
+        PropertyValue::Json(json) => json.to_string().len(),
+        PropertyValue::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
+        _ => 0,
     }
 }
 

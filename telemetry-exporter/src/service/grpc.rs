@@ -28,6 +28,7 @@ impl Telemetry for Grpc {
 
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
         let wanted = self.properties(&request.into_inner().names)?;
+        let _room = self.0.evaluations.acquire().await.map_err(|_| Status::unavailable("the telemetry stops"))?;
         // They are the user's functions, and may block.
         let evaluated = tokio::task::spawn_blocking(move || {
             callback::pass(wanted, CALLBACK_DEADLINE, |entry| Ok(entry.as_property().and_then(|property| property.value())))
@@ -66,11 +67,15 @@ impl Telemetry for Grpc {
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         if latest {
-            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, &stream))));
+            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream))));
         }
         let first = stream.log.first();
         let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
         let restarted = !session.is_empty() && session != self.0.session.to_string();
+        if let Some(inside) = from.filter(|from| !restarted && !stream.log.is_boundary(*from)) {
+            let at = read::text(inside);
+            return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
+        }
         let pull = match from {
             // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
             _ if restarted => Pull { stream, restarted: Some(from.unwrap_or_default()), from: Position::default(), head, follow },

@@ -1,6 +1,7 @@
 //! HTTP beside gRPC on the same port: Prometheus text and health.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -24,6 +25,7 @@ pub fn health(service: Arc<Service>) -> Router {
 }
 
 async fn text(State(service): State<Arc<Service>>) -> Response {
+    let Ok(_room) = service.evaluations.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let exporter = service.exporter.clone();
     // Collectors and observed functions are the user's, and may block.
     match tokio::task::spawn_blocking(move || prometheus::text(&exporter.current())).await {
@@ -33,7 +35,7 @@ async fn text(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn healthz(State(service): State<Arc<Service>>) -> Response {
-    if *service.stopping.borrow() {
+    if service.ending.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
     (StatusCode::OK, "ok\n").into_response()

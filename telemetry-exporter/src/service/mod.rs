@@ -9,6 +9,7 @@ mod read;
 mod rpcs;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use telemetry_core::Registry;
 use tokio::sync::{Semaphore, watch};
@@ -16,12 +17,13 @@ use uuid::Uuid;
 
 use crate::config::Access;
 use crate::export::StreamExporter;
-use crate::limits::{REQUEST_BYTES_MAX, RPCS_MAX};
+use crate::limits::{EVALUATIONS_MAX, REQUEST_BYTES_MAX};
 use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
 
 pub use access::Identity;
 pub use own::{Refusal, refused};
+use rpcs::Rpcs;
 
 /// What all requests share.
 pub struct Service {
@@ -30,9 +32,13 @@ pub struct Service {
     pub streams: Arc<Streams>,
     pub exporter: StreamExporter,
     pub access: Access,
-    /// True from the beginning of a stop on: followers end.
+    /// True when a stop has appended all there is: followers read to the end.
     pub stopping: watch::Receiver<bool>,
-    pub rpcs: Arc<Semaphore>,
+    /// True from the beginning of a stop on: health says so.
+    pub ending: AtomicBool,
+    pub rpcs: Rpcs,
+    /// Room for passes over the user's functions.
+    pub evaluations: Semaphore,
 }
 
 impl Service {
@@ -43,8 +49,17 @@ impl Service {
         access: Access,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let rpcs = Arc::new(Semaphore::new(RPCS_MAX));
-        Arc::new(Self { session: Uuid::new_v4(), registry, streams, exporter, access, stopping, rpcs })
+        Arc::new(Self {
+            session: Uuid::new_v4(),
+            registry,
+            streams,
+            exporter,
+            access,
+            stopping,
+            ending: AtomicBool::new(false),
+            rpcs: Rpcs::new(),
+            evaluations: Semaphore::new(EVALUATIONS_MAX),
+        })
     }
 
     /// All routes. Each connection adds its [`Identity`] to its requests.

@@ -57,12 +57,23 @@ pub fn pull(service: &Service, pull: Pull) -> Answers {
     receiver
 }
 
-/// The messages of the newest time, and no more.
-pub fn latest(service: &Service, stream: &NamedLog) -> Answers {
-    let (sender, receiver) = mpsc::channel(1);
-    if let Some(Piece::Data { from, next, data }) = stream.log.latest() {
-        let _room_for_one = sender.try_send(Ok(chunk(&service.session.to_string(), from, next, data)));
-    }
+/// The newest batch of messages, and no more.
+pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Answers {
+    let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
+    let session = service.session.to_string();
+    tokio::spawn(async move {
+        let Some((mut at, end)) = stream.log.latest() else { return };
+        while at < end {
+            let Piece::Data { from, next, mut data } = stream.log.read(at, true) else { return };
+            if from.sequence == end.sequence {
+                data.truncate((end.offset - from.offset) as usize); // what came since is not of this batch
+            }
+            if data.is_empty() || sender.send(Ok(chunk(&session, from, next, data))).await.is_err() {
+                return;
+            }
+            at = next;
+        }
+    });
     receiver
 }
 
@@ -116,7 +127,8 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _service_gone_is_stopped_too = stopping.wait_for(|stopping| *stopping).await;
 }
 
-fn text(position: Position) -> String {
+/// A position in words.
+pub fn text(position: Position) -> String {
     format!("{}+{}", position.sequence, position.offset)
 }
 

@@ -1,34 +1,58 @@
 //! Calling a declared rpc: on a thread of its own, so that a slow, blocking or panicking one harms nobody else.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::{EntryRef, RpcCode, RpcError};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::Service;
 use super::own::{Refusal, refused};
-use crate::limits::{RPC_DEADLINE, RPCS_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, RPC_CALLS_MAX, RPC_DEADLINE, RPCS_MAX};
+
+/// Room for calls: of all rpcs together, and of each.
+pub struct Rpcs {
+    all: Arc<Semaphore>,
+    each: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Rpcs {
+    pub fn new() -> Self {
+        Self { all: Arc::new(Semaphore::new(RPCS_MAX)), each: Mutex::default() }
+    }
+
+    /// Takes room for a call of a declared rpc, or says what is full.
+    fn admit(&self, name: &str) -> Result<[OwnedSemaphorePermit; 2], String> {
+        let mut each = self.each.lock();
+        let own = each.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(RPC_CALLS_MAX)));
+        let own = Arc::clone(own).try_acquire_owned().map_err(|_| format!("{RPC_CALLS_MAX} calls of it are running"))?;
+        let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| format!("{RPCS_MAX} rpcs are running"))?;
+        Ok([own, all])
+    }
+}
 
 /// Calls the rpc of this name.
 ///
 /// # Errors
 /// NOT_FOUND for an unknown name, INVALID_ARGUMENT for JSON that is not as wanted, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED beyond
-/// [`RPCS_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
+/// [`RPCS_MAX`], [`RPC_CALLS_MAX`] and [`ANSWER_BYTES_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
 pub async fn call(service: &Arc<Service>, name: &str, json: String) -> Result<String, Status> {
     let found = service.registry.find(name).filter(|entry| entry.as_rpc().is_some());
     let Some(entry) = found else { return Err(Status::not_found(format!("no rpc is named \"{name}\""))) };
-    let Ok(permit) = Arc::clone(&service.rpcs).try_acquire_owned() else {
+    let permits = service.rpcs.admit(entry.name()).map_err(|why| {
         refused(Refusal::Rpcs);
-        return Err(Status::resource_exhausted(format!("{RPCS_MAX} rpcs are running: \"{name}\" was not started")));
-    };
+        Status::resource_exhausted(format!("{why}: \"{name}\" was not started"))
+    })?;
     let (runtime, called) = (Handle::current(), entry.clone());
     let running = tokio::task::spawn_blocking(move || {
-        let _permit = permit; // given back when the call has ended, not when its caller has gone
+        let _permits = permits; // given back when the call has ended, not when its caller has gone
         runtime.block_on(timeout(RPC_DEADLINE, answer(&called, json)))
     });
     let late = || Failure::Late(RPC_DEADLINE);
@@ -53,6 +77,11 @@ async fn answer(entry: &EntryRef, json: String) -> Answer {
 
 fn finish(entry: &EntryRef, answer: Answer) -> Result<String, Status> {
     match answer {
+        Ok(Ok(json)) if json.len() > ANSWER_BYTES_MAX => {
+            let (name, bytes) = (entry.name(), json.len());
+            let text = format!("the answer of the rpc \"{name}\" has {bytes} bytes: at most {ANSWER_BYTES_MAX} are allowed");
+            Err(Status::resource_exhausted(text))
+        }
         Ok(Ok(json)) => Ok(String::from_utf8_lossy(&json).into_owned()),
         Ok(Err(error)) => {
             let text = format!("the rpc \"{}\": {error}", entry.name());

@@ -12,84 +12,7 @@ use tokio::sync::Notify;
 
 use super::frame::{self, FRAME_HEAD_BYTES};
 use super::options::StreamOptions;
-
-/// So many bytes into the data of that segment; the same before and after the segment is sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Position {
-    /// The sequence number of the segment.
-    pub sequence: u64,
-    /// Bytes into its data.
-    pub offset: u64,
-}
-
-/// Why a reader cannot have what it asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// Older than the window.
-    Expired,
-    /// Dropped to stay within the bytes of the stream.
-    Dropped,
-}
-
-/// What a log answers to a reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Piece {
-    /// Whole messages of one segment.
-    Data {
-        /// Where they begin.
-        from: Position,
-        /// Where what follows begins.
-        next: Position,
-        /// The frames.
-        data: Bytes,
-    },
-    /// What is not there any more.
-    Gap {
-        /// Where it begins.
-        from: Position,
-        /// The oldest that is held.
-        to: Position,
-        /// Why.
-        reason: Reason,
-    },
-    /// Nothing more for now.
-    End,
-    /// The position is one that no reader was given.
-    Beyond {
-        /// The end of the log.
-        end: Position,
-    },
-}
-
-/// A message that is larger than the stream allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Its bytes.
-    pub bytes: usize,
-    /// The bytes that are allowed.
-    pub bytes_max: usize,
-}
-
-/// Messages and bytes of a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// The oldest segment that is held.
-    pub first_sequence: u64,
-    /// The segment that is being filled.
-    pub head_sequence: u64,
-    /// Messages taken in.
-    pub appended: u64,
-    /// Messages held.
-    pub kept: u64,
-    /// Messages that expired or were dropped.
-    pub dropped: u64,
-    /// Messages that were too large.
-    pub rejected: u64,
-    /// Bytes held, with their framing.
-    pub bytes: usize,
-}
+use super::piece::{Piece, Position, Reason, Rejected, State};
 
 /// One stream in memory.
 pub struct Log {
@@ -107,7 +30,8 @@ struct Inner {
     head_began: Instant,
     newest: Instant,
     last_time_ns: u64,
-    last_message_offset: usize,
+    /// Where the newest batch begins.
+    latest: Position,
     /// The newest drop: up to which sequence number, and why. Older reasons are of older segments.
     last_expired: u64,
     state: State,
@@ -118,8 +42,6 @@ struct Segment {
     messages: u64,
     /// When its last message came.
     newest: Instant,
-    /// Where the messages of its last time begin.
-    last_message_offset: usize,
 }
 
 impl Log {
@@ -133,7 +55,7 @@ impl Log {
             head_began: now,
             newest: now,
             last_time_ns: 0,
-            last_message_offset: 0,
+            latest: Position::default(),
             last_expired: 0,
             state: State::default(),
         };
@@ -145,33 +67,32 @@ impl Log {
     /// # Errors
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     pub fn append(&self, now: Instant, time_ns: u64, payload: &[u8]) -> Result<(), Rejected> {
+        self.append_batch(now, time_ns, &[payload])
+    }
+
+    /// Appends messages that belong together, such as the parts of one collection: [`latest`](Self::latest) finds all of them.
+    ///
+    /// # Errors
+    /// The first message above `message_bytes_max`; each such is counted, and the others are appended.
+    pub fn append_batch(&self, now: Instant, time_ns: u64, payloads: &[impl AsRef<[u8]>]) -> Result<(), Rejected> {
         let mut inner = self.inner.lock();
         let bytes_max = self.options.message_bytes_max;
-        if payload.len() > bytes_max {
-            inner.state.rejected += 1;
-            return Err(Rejected { bytes: payload.len(), bytes_max });
+        let (mut rejected, mut first) = (Ok(()), true);
+        for payload in payloads.iter().map(AsRef::as_ref) {
+            if payload.len() > bytes_max {
+                inner.state.rejected += 1;
+                rejected = rejected.and(Err(Rejected { bytes: payload.len(), bytes_max }));
+            } else {
+                inner.take(now, time_ns, payload, &self.options);
+                if std::mem::take(&mut first) {
+                    let offset = (inner.head.len() - FRAME_HEAD_BYTES - payload.len()) as u64;
+                    inner.latest = Position { sequence: inner.state.head_sequence, offset };
+                }
+            }
         }
-        let frame_bytes = FRAME_HEAD_BYTES + payload.len();
-        if inner.must_seal(now, frame_bytes, &self.options) {
-            inner.seal();
-        }
-        if inner.head.is_empty() {
-            inner.head_began = now;
-        }
-        let time_ns = time_ns.max(inner.last_time_ns);
-        if time_ns != inner.last_time_ns || inner.head.is_empty() {
-            inner.last_message_offset = inner.head.len();
-        }
-        frame::write(&mut inner.head, time_ns, payload);
-        inner.last_time_ns = time_ns;
-        inner.newest = now;
-        inner.head_messages += 1;
-        inner.state.appended += 1;
-        inner.state.kept += 1;
-        inner.drop_beyond(self.options.bytes_max);
         drop(inner);
         self.changed.notify_waiters();
-        Ok(())
+        rejected
     }
 
     /// Seals a head that has come of age and drops what is older than the window, although nobody appends.
@@ -210,7 +131,7 @@ impl Log {
             };
             return Piece::Gap { from: at, to: Position { sequence: to_sequence, offset: 0 }, reason };
         }
-        let end = Position { sequence: head_sequence, offset: inner.head.len() as u64 };
+        let end = inner.end();
         if at > end {
             return Piece::Beyond { end };
         }
@@ -229,20 +150,30 @@ impl Log {
         }
     }
 
-    /// The messages of the newest time, from the head or the newest sealed segment.
-    pub fn latest(&self) -> Option<Piece> {
+    /// Where the newest batch begins, and where it ends; none where nothing is held.
+    pub fn latest(&self) -> Option<(Position, Position)> {
         let inner = self.inner.lock();
-        let head_sequence = inner.state.head_sequence;
-        if !inner.head.is_empty() {
-            let offset = inner.last_message_offset;
-            let from = Position { sequence: head_sequence, offset: offset as u64 };
-            let next = Position { sequence: head_sequence, offset: inner.head.len() as u64 };
-            return Some(Piece::Data { from, next, data: Bytes::copy_from_slice(&inner.head[offset..]) });
-        }
-        let segment = inner.sealed.back()?;
-        let from = Position { sequence: head_sequence - 1, offset: segment.last_message_offset as u64 };
-        let next = Position { sequence: head_sequence, offset: 0 };
-        Some(Piece::Data { from, next, data: segment.data.slice(segment.last_message_offset..) })
+        let first = Position { sequence: inner.state.first_sequence, offset: 0 };
+        let end = inner.end();
+        (inner.state.kept > 0).then(|| (inner.latest.max(first), end))
+    }
+
+    /// Whether a message begins, or the data end, at this position of what is held.
+    pub fn is_boundary(&self, at: Position) -> bool {
+        let inner = self.inner.lock();
+        let State { first_sequence, head_sequence, .. } = inner.state;
+        let data: &[u8] = match at.sequence.checked_sub(first_sequence) {
+            _ if at.offset == 0 => return true,
+            None => return true, // dropped by now: the reader is told of a gap
+            Some(index) if at.sequence < head_sequence => &inner.sealed[index as usize].data,
+            Some(_) => &inner.head,
+        };
+        let mut offset = 0;
+        let ends = frame::frames(data).map_while(Result::ok).map(|frame| {
+            offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+            offset
+        });
+        at.offset > data.len() as u64 || ends.take_while(|end| *end <= at.offset).any(|end| end == at.offset)
     }
 
     /// The oldest position that is held.
@@ -269,6 +200,26 @@ impl Inner {
                 || now.saturating_duration_since(self.head_began) >= options.seal_after)
     }
 
+    fn end(&self) -> Position {
+        Position { sequence: self.state.head_sequence, offset: self.head.len() as u64 }
+    }
+
+    fn take(&mut self, now: Instant, time_ns: u64, payload: &[u8], options: &StreamOptions) {
+        if self.must_seal(now, FRAME_HEAD_BYTES + payload.len(), options) {
+            self.seal();
+        }
+        if self.head.is_empty() {
+            self.head_began = now;
+        }
+        self.last_time_ns = time_ns.max(self.last_time_ns);
+        frame::write(&mut self.head, self.last_time_ns, payload);
+        self.newest = now;
+        self.head_messages += 1;
+        self.state.appended += 1;
+        self.state.kept += 1;
+        self.drop_beyond(options.bytes_max);
+    }
+
     fn seal(&mut self) {
         let mut data = std::mem::take(&mut self.head);
         data.shrink_to_fit();
@@ -277,7 +228,6 @@ impl Inner {
             data: data.into(),
             messages: std::mem::take(&mut self.head_messages),
             newest: self.newest,
-            last_message_offset: std::mem::take(&mut self.last_message_offset),
         });
         self.state.head_sequence += 1;
     }
@@ -441,17 +391,45 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_are_all_messages_of_the_newest_time() {
+    fn the_latest_is_the_newest_batch_even_across_segments_and_when_the_clock_stands() {
         let now = Instant::now();
         let log = Log::new(options(), now);
         assert_eq!(log.latest(), None);
-        for (time_ns, payload) in [(1, b"a"), (2, b"b"), (2, b"c")] {
-            log.append(now, time_ns, payload).unwrap();
-        }
+        log.append(now, 5, b"a").unwrap();
+        log.append_batch(now, 5, &[[1; 50], [2; 50], [3; 50]]).unwrap(); // a segment each
         for _ in 0..2 {
-            let Some(Piece::Data { data, .. }) = log.latest() else { panic!("there are messages") };
-            let found: Vec<_> = frames(&data).map(|frame| frame.expect("whole frames").payload.to_vec()).collect();
-            assert_eq!(found, [b"b", b"c"]);
+            let (from, end) = log.latest().expect("there are messages");
+            assert_eq!(drain(&log, from, true).0, [[1; 50], [2; 50], [3; 50]]);
+            assert!(end.sequence > from.sequence);
+            log.seal();
+        }
+        log.append(now, 1, b"d").unwrap(); // the clock went back: the time is that of the batch before
+        let (from, _) = log.latest().expect("there are messages");
+        assert_eq!(drain(&log, from, true).0, [b"d"]);
+    }
+
+    #[test]
+    fn of_a_batch_only_what_is_too_large_is_missing() {
+        let now = Instant::now();
+        let log = Log::new(options(), now);
+        let rejected = log.append_batch(now, 1, &[vec![1; 51], vec![2; 50], vec![3; 52]]);
+        assert_eq!(rejected, Err(Rejected { bytes: 51, bytes_max: 50 }));
+        let state = balanced(&log);
+        assert_eq!((state.appended, state.rejected), (1, 2));
+        let (from, _) = log.latest().expect("one was taken");
+        assert_eq!(drain(&log, from, true).0, [vec![2; 50]]);
+    }
+
+    #[test]
+    fn only_the_ends_of_messages_are_boundaries() {
+        let now = Instant::now();
+        let log = Log::new(options(), now);
+        log.append(now, 1, b"abc").unwrap();
+        log.append(now, 2, b"").unwrap();
+        for _ in 0..2 {
+            let at = |offset| Position { sequence: 0, offset };
+            let found: Vec<_> = (0..=27).filter(|offset| log.is_boundary(at(*offset))).collect();
+            assert_eq!(found, [0, 15, 27]);
             log.seal();
         }
     }

@@ -4,11 +4,13 @@
 //! Not here: what a message means (`otlp`, the user's JSON), how it travels (`service`).
 
 mod frame;
+mod piece;
 mod log;
 mod options;
 mod set;
 
 pub use frame::{FRAME_HEAD_BYTES, Frame, FrameError, frames};
-pub use log::{Log, Piece, Position, Reason, Rejected, State};
+pub use log::Log;
 pub use options::StreamOptions;
+pub use piece::{Piece, Position, Reason, Rejected, State};
 pub use set::{METRICS, NamedLog, StreamKind, Streams};

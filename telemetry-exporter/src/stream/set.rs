@@ -8,13 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use telemetry_core::{EntryRef, Kind, Registry, Sink};
+use telemetry_core::{Counter, EntryRef, Kind, Labels, METRICS_STREAM, Registry, Sink, metric};
 
 use super::log::Log;
 use super::options::StreamOptions;
+use super::piece::Rejected;
 
 /// The name of the metrics stream; its id is 0.
-pub const METRICS: &str = "metrics";
+pub const METRICS: &str = METRICS_STREAM;
+
+#[derive(Labels)]
+struct StreamLabel {
+    stream: String,
+}
+
+/// Messages that were larger than their stream allows.
+#[metric(name = "telemetry_stream_messages_rejected", unit = "{message}")]
+static MESSAGES_REJECTED: Counter<StreamLabel>;
 
 /// What the messages of a stream are.
 #[derive(Clone)]
@@ -45,6 +55,19 @@ impl NamedLog {
             StreamKind::Metrics => METRICS,
             StreamKind::Event(entry) | StreamKind::Snapshot(entry, _) => entry.name(),
         }
+    }
+
+    /// Appends messages that belong together, now.
+    ///
+    /// # Errors
+    /// The first message that is larger than the stream allows; each is counted in `telemetry_stream_messages_rejected`.
+    pub fn append_batch(&self, time_ns: u64, payloads: &[impl AsRef<[u8]>]) -> Result<(), Rejected> {
+        let appended = self.log.append_batch(Instant::now(), time_ns, payloads);
+        if let Err(Rejected { bytes_max, .. }) = appended {
+            let rejected = payloads.iter().filter(|payload| payload.as_ref().len() > bytes_max).count();
+            MESSAGES_REJECTED.with(StreamLabel { stream: self.name().to_owned() }).add(rejected as u64);
+        }
+        appended
     }
 }
 
@@ -125,10 +148,14 @@ impl Streams {
         })
     }
 
-    /// Appends to the stream of a declaration; what is too large is counted by the stream.
-    pub fn append(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
-        if let Some(stream) = self.by_name(entry.name()) {
-            let _counted = stream.log.append(Instant::now(), time_ns, json);
+    /// Appends to the stream of a declaration.
+    ///
+    /// # Errors
+    /// A message that is larger than the stream allows; it is counted in `telemetry_stream_messages_rejected`.
+    pub fn append(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) -> Result<(), Rejected> {
+        match self.by_name(entry.name()) {
+            Some(stream) => stream.append_batch(time_ns, &[json]),
+            None => Ok(()), // only events and snapshots have streams, and all of them have one
         }
     }
 
@@ -162,6 +189,6 @@ impl Others {
 
 impl Sink for Streams {
     fn event(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
-        self.append(entry, time_ns, json);
+        let _counted = self.append(entry, time_ns, json);
     }
 }

@@ -12,13 +12,19 @@ use std::time::Instant;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::Stream;
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{BANDWIDTH_ADDRESSES_MAX, BANDWIDTH_BYTES_MAX, BANDWIDTH_DEADLINE, BANDWIDTH_EVERY};
+use crate::limits::{
+    BANDWIDTH_BYTES_MAX, BANDWIDTH_DEADLINE, BANDWIDTH_EVERY, BANDWIDTH_REMEMBERED_MAX, BANDWIDTH_TESTS_MAX, HANDSHAKE_DEADLINE,
+};
 use crate::service::{Identity, Refusal, Service, refused};
 
 /// Bytes that are sent or read at a time.
 const BLOCK_BYTES: usize = 64 << 10;
+
+/// What an upload sends.
+static BLOCK: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
 /// Which way the payload goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,11 +39,21 @@ pub enum Direction {
 pub struct Tests {
     service: Arc<Service>,
     last: Mutex<HashMap<(String, Direction), Instant>>,
+    room: Arc<Semaphore>,
 }
 
 impl Tests {
     pub fn new(service: Arc<Service>) -> Arc<Self> {
-        Arc::new(Self { service, last: Mutex::default() })
+        Arc::new(Self { service, last: Mutex::default(), room: Arc::new(Semaphore::new(BANDWIDTH_TESTS_MAX)) })
+    }
+
+    /// Room for one more test; none where too many run, which is counted.
+    pub fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.room).try_acquire_owned().ok();
+        if room.is_none() {
+            refused(Refusal::Bandwidth);
+        }
+        room
     }
 
     /// Whether this one may test now; it has then done so.
@@ -49,7 +65,7 @@ impl Tests {
         let mut last = self.last.lock();
         last.retain(|_, tested| now.saturating_duration_since(*tested) < BANDWIDTH_EVERY);
         let key = (peer.clone(), direction);
-        let admitted = last.len() < BANDWIDTH_ADDRESSES_MAX && !last.contains_key(&key);
+        let admitted = last.len() < BANDWIDTH_REMEMBERED_MAX && !last.contains_key(&key);
         if admitted {
             last.insert(key, now);
         }
@@ -58,13 +74,13 @@ impl Tests {
 }
 
 /// Serves one test; a client that goes away or stalls ends it.
-pub async fn serve(mut stream: Stream, identity: Identity, direction: Direction, tests: Arc<Tests>) {
+pub async fn serve(mut stream: Stream, identity: Identity, direction: Direction, tests: Arc<Tests>, _room: OwnedSemaphorePermit) {
     let _gone = timeout(BANDWIDTH_DEADLINE, run(&mut stream, &identity, direction, &tests)).await;
 }
 
 async fn run(stream: &mut Stream, identity: &Identity, direction: Direction, tests: &Tests) -> io::Result<()> {
     let mut size = [0; 4];
-    stream.read_exact(&mut size).await?;
+    timeout(HANDSHAKE_DEADLINE, stream.read_exact(&mut size)).await??;
     let bytes = u32::from_be_bytes(size);
     let rate = if tests.admit(identity, direction, bytes, Instant::now()) {
         let began = Instant::now();
@@ -82,11 +98,10 @@ async fn run(stream: &mut Stream, identity: &Identity, direction: Direction, tes
 }
 
 async fn send(stream: &mut Stream, bytes: u32) -> io::Result<()> {
-    let block = [0; BLOCK_BYTES];
     let mut left = bytes as usize;
     while left > 0 {
         let now = left.min(BLOCK_BYTES);
-        stream.write_all(&block[..now]).await?;
+        stream.write_all(&BLOCK[..now]).await?;
         left -= now;
     }
     stream.flush().await

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use super::first_byte::FirstByte;
 use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDSHAKE_DEADLINE, STREAMS_PER_CONNECTION_MAX};
 use crate::service::{Identity, Refusal, Service, refused};
 
@@ -44,7 +45,7 @@ impl Connections {
             .keep_alive_interval(HANDSHAKE_DEADLINE)
             .keep_alive_timeout(HANDSHAKE_DEADLINE);
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(identity)));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(FirstByte::new(io, HANDSHAKE_DEADLINE)), service);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             let _permit = permit;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use libp2p::{PeerId, Stream, StreamProtocol};
+use libp2p::StreamProtocol;
 use libp2p_stream::{Control, IncomingStreams};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
@@ -54,7 +54,7 @@ pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Ar
 async fn test(incoming: Option<IncomingStreams>, direction: Direction, tests: &Arc<Tests>) {
     let Some(mut incoming) = incoming else { return };
     while let Some((peer, stream)) = incoming.next().await {
-        let (peer, stream): (PeerId, Stream) = (peer, stream);
-        tokio::spawn(bandwidth::serve(stream, Identity::Peer(peer.to_string()), direction, Arc::clone(tests)));
+        let Some(room) = tests.room() else { continue };
+        tokio::spawn(bandwidth::serve(stream, Identity::Peer(peer.to_string()), direction, Arc::clone(tests), room));
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "libp2p")]
 mod bandwidth;
 pub mod connection;
+mod first_byte;
 #[cfg(feature = "libp2p")]
 pub mod libp2p;
 pub mod tcp;

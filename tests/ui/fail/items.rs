@@ -27,8 +27,15 @@ enum WithFields {
     A(u32),
 }
 
+#[derive(Labels)]
+enum Twice {
+    Get,
+    #[label(name = "get")]
+    Other,
+}
+
 /// .
-#[metric(name = "not_a_metric")]
-static NUMBER: Counter = Counter::new();
+#[metric(name = "labels_of_text")]
+static TEXT: Counter<String> = Counter::new();
 
 fn main() {}

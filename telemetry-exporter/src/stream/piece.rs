@@ -1,0 +1,81 @@
+//! Where a reader stands in a log, and what the log answers.
+
+use bytes::Bytes;
+
+/// So many bytes into the data of that segment; the same before and after the segment is sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// The sequence number of the segment.
+    pub sequence: u64,
+    /// Bytes into its data.
+    pub offset: u64,
+}
+
+/// Why a reader cannot have what it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Older than the window.
+    Expired,
+    /// Dropped to stay within the bytes of the stream.
+    Dropped,
+}
+
+/// What a log answers to a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Piece {
+    /// Whole messages of one segment.
+    Data {
+        /// Where they begin.
+        from: Position,
+        /// Where what follows begins.
+        next: Position,
+        /// The frames.
+        data: Bytes,
+    },
+    /// What is not there any more.
+    Gap {
+        /// Where it begins.
+        from: Position,
+        /// The oldest that is held.
+        to: Position,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nothing more for now.
+    End,
+    /// The position is one that no reader was given.
+    Beyond {
+        /// The end of the log.
+        end: Position,
+    },
+}
+
+/// A message that is larger than the stream allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its bytes.
+    pub bytes: usize,
+    /// The bytes that are allowed.
+    pub bytes_max: usize,
+}
+
+/// Messages and bytes of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The oldest segment that is held.
+    pub first_sequence: u64,
+    /// The segment that is being filled.
+    pub head_sequence: u64,
+    /// Messages taken in.
+    pub appended: u64,
+    /// Messages held.
+    pub kept: u64,
+    /// Messages that expired or were dropped.
+    pub dropped: u64,
+    /// Messages that were too large.
+    pub rejected: u64,
+    /// Bytes held, with their framing.
+    pub bytes: usize,
+}
