@@ -1,13 +1,10 @@
 //! Histograms: distributions over base-2 exponential buckets, or over explicit bounds on request.
 
-use parking_lot::Mutex;
 use std::time::Duration;
 
-use super::MEASUREMENTS_REJECTED;
-use super::exponential::{Buckets, Exponential};
+use super::distribution::HistogramCell;
 use super::family::{Cell, Family, Held, Options, instrument};
 use super::timer::Timer;
-use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
 
 /// A distribution of values, with their count, sum, least and greatest.
 ///
@@ -62,75 +59,6 @@ macro_rules! samples {
 }
 
 samples!(f64 f32 u64 u32 u16 u8 usize i64 i32 i16 i8 isize);
-
-pub struct HistogramCell(Mutex<Option<Box<State>>>);
-
-struct State {
-    summary: Summary,
-    buckets: Shape,
-}
-
-enum Shape {
-    Exponential(Exponential),
-    Explicit(Vec<u64>),
-}
-
-impl HistogramCell {
-    pub(super) fn record(&self, value: f64, options: &Options) {
-        if !value.is_finite() {
-            return MEASUREMENTS_REJECTED.inc();
-        }
-        let mut state = self.0.lock();
-        let State { summary, buckets } = &mut **state.get_or_insert_with(|| Box::new(State::new(options)));
-        summary.count += 1;
-        summary.sum += value;
-        summary.min = Some(summary.min.map_or(value, |min| min.min(value)));
-        summary.max = Some(summary.max.map_or(value, |max| max.max(value)));
-        match (buckets, options.bounds) {
-            (Shape::Exponential(buckets), _) => buckets.record(value),
-            (Shape::Explicit(counts), bounds) => {
-                let bucket_idx = bounds.unwrap_or_default().partition_point(|bound| *bound < value);
-                counts[bucket_idx] += 1;
-            }
-        }
-    }
-}
-
-impl State {
-    fn new(options: &Options) -> Self {
-        let buckets = match options.bounds {
-            None => Shape::Exponential(Exponential::new()),
-            Some(bounds) => Shape::Explicit(vec![0; bounds.len() + 1]),
-        };
-        Self { summary: Summary { count: 0, sum: 0.0, min: None, max: None }, buckets }
-    }
-}
-
-impl Cell for HistogramCell {
-    const NEW: Self = Self(Mutex::new(None));
-
-    fn value(&self, options: &Options) -> Option<Value> {
-        let side = |buckets: Buckets| (buckets.offset, buckets.counts);
-        let state = self.0.lock();
-        let State { summary, buckets } = &**state.as_ref()?;
-        Some(match buckets {
-            Shape::Exponential(buckets) => {
-                let Exponential { scale, zero_count, positive, negative } = buckets.clone();
-                let (positive, negative) = (side(positive), side(negative));
-                Value::Exponential(Box::new(ExponentialValue { summary: *summary, scale, zero_count, positive, negative }))
-            }
-            Shape::Explicit(counts) => Value::Explicit(Box::new(ExplicitValue {
-                summary: *summary,
-                bounds: options.bounds.unwrap_or_default(),
-                counts: counts.clone(),
-            })),
-        })
-    }
-
-    fn reset(&self) {
-        *self.0.lock() = None;
-    }
-}
 
 instrument!(Histogram, HistogramSeries, HistogramCell, Histogram);
 

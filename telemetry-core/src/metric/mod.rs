@@ -1,6 +1,7 @@
 //! The instruments: what a static of each type records, and how it is read.
 
 mod counter;
+mod distribution;
 mod exponential;
 mod family;
 mod gauge;

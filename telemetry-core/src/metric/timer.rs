@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::distribution::HistogramCell;
 use super::family::{Held, Options};
-use super::histogram::HistogramCell;
 
 /// Records the seconds since its start into a histogram, when it is stopped or dropped.
 #[must_use = "a timer that is dropped at once records no time"]

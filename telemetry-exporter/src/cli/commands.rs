@@ -8,27 +8,10 @@ use super::CliError;
 use super::args::{Args, Command};
 use super::deliver::{self, Reader};
 use super::output::{labels, one_line, table, value};
+use super::target::Target;
 use crate::client::{Client, PullOptions, view};
 use crate::pb::{self, PropertyType, property, stream_type};
 use crate::stream::METRICS;
-
-/// Where the program is.
-#[derive(Clone)]
-pub enum Target {
-    Tcp(String),
-    #[cfg(feature = "libp2p")]
-    Peer(String),
-}
-
-impl Target {
-    pub async fn connect(&self) -> Result<Client, CliError> {
-        Ok(match self {
-            Self::Tcp(host) => Client::connect(host).await?,
-            #[cfg(feature = "libp2p")]
-            Self::Peer(address) => Client::connect_libp2p(address, None).await?,
-        })
-    }
-}
 
 pub async fn run(args: Args) -> Result<(), CliError> {
     #[cfg(feature = "libp2p")]

@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::CliError;
 use super::args::Keep;
-use super::commands::Target;
 use super::output::{labels, time, value};
+use super::target::Target;
 use crate::client::{Client, GapReason, Message, Place, PullOptions, Pulled, view};
 use crate::stream::{FRAME_HEAD_BYTES, METRICS, Position};
 

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod deliver;
 mod output;
+mod target;
 
 use std::io;
 use std::process::ExitCode;
