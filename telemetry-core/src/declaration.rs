@@ -124,7 +124,7 @@ impl Declaration {
         }
     }
 
-    /// A declaration at run time, without unit and description, in the scope of this crate's user.
+    /// A declaration at run time, without unit and description, in a scope called `runtime`.
     ///
     /// The name is checked when it is declared, not here.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::name::Fault;
 
 /// Why a declaration was refused.
-#[derive(Debug)]
+///
+/// `Debug` is the same text as `Display`: that is what `fn main() -> Result<…>` prints.
 #[non_exhaustive]
 pub enum DeclareError {
     /// The name breaks a rule.
@@ -51,6 +52,12 @@ impl fmt::Display for DeclareError {
                  wanted a linker that keeps the section of linkme's distributed slices (a static library needs whole-archive)",
             ),
         }
+    }
+}
+
+impl fmt::Debug for DeclareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -6,7 +6,8 @@ use std::{fmt, io};
 use telemetry_core::DeclareError;
 
 /// Why [`start`](crate::start) gave up; nothing runs then.
-#[derive(Debug)]
+///
+/// `Debug` is the same text as `Display`: that is what `fn main() -> Result<…>` prints.
 #[non_exhaustive]
 pub enum StartError {
     /// A setting that cannot be: which, and what is wanted.
@@ -36,6 +37,12 @@ impl fmt::Display for StartError {
     }
 }
 
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -47,7 +54,8 @@ impl std::error::Error for StartError {
 }
 
 /// What went wrong during [`Running::stop`](crate::Running::stop); everything is stopped all the same.
-#[derive(Debug)]
+///
+/// `Debug` is the same text as `Display`: that is what `fn main() -> Result<…>` prints.
 #[non_exhaustive]
 pub enum StopError {
     /// The last collection was not exported.
@@ -62,6 +70,12 @@ impl fmt::Display for StopError {
             Self::Flush(error) => write!(f, "the last collection was not exported: {error}"),
             Self::Late => write!(f, "requests were cut off after {} s", crate::limits::STOP_DEADLINE.as_secs()),
         }
+    }
+}
+
+impl fmt::Debug for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -51,7 +51,8 @@ pub fn text(metrics: &ResourceMetrics) -> String {
         let _ = writeln!(out, "# HELP target_info Who is measured.\n# TYPE target_info gauge\ntarget_info{labels} 1");
     }
     for (name, Family { kind, help, series }) in families {
-        let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", escape_help(&help));
+        let help = if help.is_empty() { &name } else { &help };
+        let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", escape_help(help));
         series.values().for_each(|lines| out.push_str(lines));
     }
     out
@@ -66,8 +67,11 @@ fn add(families: &mut BTreeMap<String, Family>, scope: &ScopeMetrics, metric: &M
     };
     let gauge = matches!(metric.data, Some(metric::Data::Gauge(_)));
     let name = full_name(&metric.name, &metric.unit, counter, gauge);
-    let help = if metric.description.is_empty() { metric.name.clone() } else { metric.description.clone() };
+    let help = String::new();
     let family = families.entry(name.clone()).or_insert_with(|| Family { kind, help, series: BTreeMap::new() });
+    if family.help.is_empty() {
+        family.help.clone_from(&metric.description);
+    }
     if family.kind != kind {
         return SERIES_OMITTED.inc();
     }

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, Ident, Token};
+use syn::{Expr, Ident, LitStr, Token};
 
 /// What an attribute was given, after the check against the keys it knows.
 pub struct Args {
@@ -41,6 +41,9 @@ struct Arg {
 
 impl Parse for Arg {
     fn parse(input: ParseStream) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            return Err(input.error("an argument has a key: write `name = \"…\"`"));
+        }
         let key: Ident = input.parse()?;
         if !input.peek(Token![=]) {
             return Err(syn::Error::new(key.span(), format!("`{key}` wants a value: `{key} = …`")));
@@ -135,6 +138,7 @@ mod tests {
     #[test]
     fn a_key_without_a_value_is_told_to_have_one() {
         assert_eq!(messages(quote!(name)), ["`name` wants a value: `name = …`"]);
+        assert_eq!(messages(quote!("requests")), ["an argument has a key: write `name = \"…\"`"]);
     }
 
     #[test]

@@ -106,10 +106,11 @@ fn description(attrs: &[Attribute]) -> TokenStream {
             continue;
         }
         if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value {
-            if !text.is_empty() {
+            let line = line.value();
+            if !text.is_empty() && !line.trim().is_empty() {
                 text.push(' ');
             }
-            text.push_str(line.value().trim());
+            text.push_str(line.trim());
         } else {
             parts.push(meta.value.to_token_stream()); // #[doc = include_str!(…)] and the like
         }

@@ -74,6 +74,7 @@ fn key_check(key: &LitStr) -> TokenStream {
 
 fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
     let (mut checks, mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), quote!(), Vec::new(), quote!());
+    let mut keys: Vec<String> = Vec::new();
     for field in fields {
         let Some(name) = &field.ident else { continue };
         let args = label_args(&field.attrs, true, errors);
@@ -83,6 +84,13 @@ fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors:
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::Labels>)
         } else {
             checks.extend(key_check(&key));
+            if keys.contains(&key.value()) {
+                errors.push(syn::Error::new(
+                    key.span(),
+                    format!("two labels are called \"{}\": each wants its own key", key.value()),
+                ));
+            }
+            keys.push(key.value());
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>)
         };
         visits.extend(if args.flatten {

@@ -17,43 +17,68 @@ mod snapshot;
 
 use proc_macro::TokenStream;
 
-/// Declares a metric on a static or on a function that is observed at each collection.
+/// Declares a metric on a static, or on a function that is observed at each collection.
+///
+/// | argument | on | meaning |
+/// |---|---|---|
+/// | `name` | both | `[A-Za-z][A-Za-z0-9_./-]{0,254}`, a literal or a const expression; unique in the program, without regard to case |
+/// | `unit` | both | in UCUM, such as `"By"`, `"s"` or `"{request}"`; none where it is absent |
+/// | `bounds = [..]` | a `Histogram` | explicit bounds, finite and ascending; base-2 exponential buckets where it is absent |
+/// | `max_series = N` | a static with labels | series before the overflow series, where the label sets are not known at compile time |
+/// | `kind` | a function | `"gauge"` (where it is absent), `"counter"` or `"up_down_counter"` |
+///
+/// A function returns `u64`, `i64` or `f64`, an `Option` of one, or a `Vec` of labels and numbers. The doc comment is the description.
 #[proc_macro_attribute]
 pub fn metric(args: TokenStream, item: TokenStream) -> TokenStream {
     metric::expand(args.into(), item.into()).into()
 }
 
-/// Declares a property on a static or on a function that is called on demand.
+/// Declares a property on a static (`Property::constant`, or set at run time), or on a function that is called on demand.
+///
+/// Arguments: `name` as for a metric, and `unit`.
 #[proc_macro_attribute]
 pub fn property(args: TokenStream, item: TokenStream) -> TokenStream {
     property::expand(args.into(), item.into()).into()
 }
 
-/// Declares an event on a static.
+/// Declares an event on a static `Event<T>` with `T: Serialize`.
+///
+/// Argument: `name` as for a metric; `metrics` is taken.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::expand(args.into(), item.into()).into()
 }
 
-/// Declares a snapshot on a static or on a function that is called at its interval.
+/// Declares a snapshot on a static `Snapshot<T>` whose state is provided at run time, or on a function without parameters.
+///
+/// Arguments: `name` as for a metric (`metrics` is taken), and `every`: `"500ms"`, `"10s"`, `"1m"` (where it is absent) or `"2h"`.
 #[proc_macro_attribute]
 pub fn snapshot(args: TokenStream, item: TokenStream) -> TokenStream {
     snapshot::expand(args.into(), item.into()).into()
 }
 
-/// Declares an rpc on a static or on a function, plain or async.
+/// Declares an rpc on a static `Rpc<Request, Response>` that is served at run time, or on a function, plain or async.
+///
+/// Argument: `name` as for a metric. A function takes one parameter, the request, or none, and returns `Result<Response, RpcError>`.
 #[proc_macro_attribute]
 pub fn rpc(args: TokenStream, item: TokenStream) -> TokenStream {
     rpc::expand(args.into(), item.into()).into()
 }
 
-/// Declares a function that runs right before each collection.
+/// Declares a function without parameters that runs right before each collection, to set several metrics from one reading.
+///
+/// It takes no arguments.
 #[proc_macro_attribute]
 pub fn collector(args: TokenStream, item: TokenStream) -> TokenStream {
     collector::expand(args.into(), item.into()).into()
 }
 
 /// Derives `Labels` for a struct of labels, an enum of label values, or a newtype.
+///
+/// - A field is a label of its own name; `#[label(name = "http.method")]` gives another, `#[label(flatten)]` takes the labels of a
+///   struct in its place.
+/// - A variant is a value in snake case; `#[label(name = "GET")]` gives another.
+/// - An enum or a newtype alone is one label, named after the type in snake case, or by `#[label(name = "…")]` on the type.
 #[proc_macro_derive(Labels, attributes(label))]
 pub fn derive_labels(item: TokenStream) -> TokenStream {
     labels::expand(item.into()).into()

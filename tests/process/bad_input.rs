@@ -58,6 +58,8 @@ fn the_command_line_names_what_does_not_exist() {
         (&["events", "nope"][..], "NOT_FOUND: no stream is named \"nope\""),
         (&["snapshots", "nope"], "NOT_FOUND: no stream is named \"nope\""),
         (&["snapshots", "libp2p_misc_ping"], "\"libp2p_misc_ping\" is an event, wanted a snapshot"),
+        (&["events", "metrics"], "\"metrics\" is the stream of all metrics, wanted an event"),
+        (&["events", "libp2p_misc_ping", "--place", "/no/such/dir/place"], "/no/such/dir/place"),
         (&["properties", "nope"], "NOT_FOUND: no property is named \"nope\""),
         (&["call", "nope"], "NOT_FOUND: no rpc is named \"nope\""),
         (&["call", "libp2p_kad_find_peer", "{"], "INVALID_ARGUMENT: the rpc \"libp2p_kad_find_peer\""),

@@ -16,9 +16,10 @@ fn node(listen: &str, dir: &Path) -> Node {
     Node::start(&["--listen", listen, "--peers", "0", "--for", "5m", "--config", config.to_str().expect("text")])
 }
 
-fn follower(host: &str, dir: &Path) -> Child {
+/// Follows one stream, or all, into a folder.
+fn follower(host: &str, stream: Option<&str>, dir: &Path) -> Child {
     let mut command = Command::new(telemetry_program());
-    command.args(["--json", "--host", host, "follow", "metrics", "--place"]).arg(dir.join("place.json"));
+    command.args(["--json", "--host", host, "follow"]).args(stream).arg("--place").arg(dir.join("place.json"));
     let errors = fs::OpenOptions::new().create(true).append(true).open(dir.join("errors.txt")).expect("opened");
     command.arg("--output").arg(dir.join("output.jsonl")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     command.spawn().expect("the command line runs")
@@ -55,12 +56,12 @@ fn a_killed_client_delivers_each_message_once_and_misses_none() {
     let output = dir.path().join("output.jsonl");
     for round in 0..12 {
         let before = size(&output);
-        let client = follower(&node.host, dir.path());
+        let client = follower(&node.host, Some("metrics"), dir.path());
         grown(&output, before, 1 + 3_000 * (round % 3));
         kill(client);
     }
     let before = size(&output);
-    let client = follower(&node.host, dir.path());
+    let client = follower(&node.host, Some("metrics"), dir.path());
     grown(&output, before, 30_000);
     kill(client);
     // One that is not killed tidies up what the last killed one had written beyond its place.
@@ -97,13 +98,38 @@ fn what_a_killed_client_wrote_beyond_its_place_is_cut_and_a_strangers_file_is_no
 }
 
 #[test]
+fn a_follower_of_all_streams_reads_each_to_the_end_of_a_program_that_stops() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let folder = |name: &str| {
+        let folder = dir.path().join(name);
+        fs::create_dir(&folder).expect("a folder");
+        folder
+    };
+    let (all, one) = (folder("all"), folder("one"));
+    let mut node = node("127.0.0.1:0", dir.path());
+    let followers = [follower(&node.host, None, &all), follower(&node.host, Some("metrics"), &one)];
+    grown(&all.join("output.jsonl"), 0, 50_000);
+    grown(&one.join("output.jsonl"), 0, 50_000);
+    node.terminate();
+    let ended = |folder: &Path| fs::read_to_string(folder.join("errors.txt")).is_ok_and(|text| text.contains("ended the stream"));
+    until(DEADLINE, || if ended(&all) && ended(&one) { Ok(()) } else { Err("the end of the stream".to_owned()) });
+    followers.into_iter().for_each(kill);
+    let of_metrics = |folder: &Path| {
+        let lines = lines(&folder.join("output.jsonl"));
+        lines.iter().filter(|line| line["stream"] == "metrics").map(at).collect::<Vec<_>>()
+    };
+    let (found, wanted) = (of_metrics(&all), of_metrics(&one));
+    assert!(!found.is_empty() && found == wanted, "{} and {} messages", found.len(), wanted.len());
+}
+
+#[test]
 fn a_client_whose_program_restarts_says_so_and_starts_afresh() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let output = dir.path().join("output.jsonl");
     let first = node("127.0.0.1:0", dir.path());
     let first_session = first.json(&["session"])["session"].clone();
     let host = first.host.clone();
-    let client = follower(&host, dir.path());
+    let client = follower(&host, Some("metrics"), dir.path());
     grown(&output, 0, 10_000);
     first.kill();
     let second = node(&host, dir.path());

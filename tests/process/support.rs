@@ -82,6 +82,13 @@ impl Node {
         command.args(["--host", &self.host]).args(arguments).output().expect("the command line runs")
     }
 
+    /// Ends it as a service manager does, and waits for it.
+    pub fn terminate(&mut self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        assert!(self.child.wait().expect("it has ended").success(), "a stop is a success");
+    }
+
     /// Ends it as a crash does.
     pub fn kill(mut self) -> String {
         self.child.kill().expect("it runs");

@@ -93,7 +93,7 @@ async fn an_old_client_reads_session_properties_descriptors_and_sealed_segments(
 async fn a_resumed_pull_delivers_each_message_once_wherever_it_was_cut() {
     let running = start(config());
     let event: Event<u32> = running.telemetry().event("svc_resume").expect("declared");
-    let log = &running.streams().by_name("svc_resume").expect("a stream").log;
+    let log = &running.streams().by_name("SVC_Resume").expect("a stream").log;
     let (mut place, mut found) = (Place::default(), Vec::new());
     for i in 0..60 {
         event.emit(&i);
@@ -275,6 +275,8 @@ async fn http_answers_health_and_prometheus_text_on_the_same_port() {
     let text = http(&running, "/metrics").await;
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("content-type: text/plain; version=0.0.4"), "{text}");
     assert!(text.contains("\n# TYPE decl_observed_bytes_total counter\n"), "{text}");
+    let unknown = http(&running, "/metricz").await;
+    assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("nothing is at /metricz"), "{unknown}");
     assert!(text.contains("\ndecl_observed_bytes_total{otel_scope_name=\"tests\""), "{text}");
 }
 

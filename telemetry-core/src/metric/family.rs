@@ -179,6 +179,8 @@ macro_rules! instrument {
             #[doc(hidden)]
             #[must_use]
             pub const fn __declared(mut self, options: Options) -> Self {
+                let buckets = matches!($crate::MetricKind::$kind, $crate::MetricKind::Histogram);
+                assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
                 self.family.options = options;
                 self
             }

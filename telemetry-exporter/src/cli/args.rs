@@ -14,7 +14,7 @@ pub struct Args {
 
     /// Where it serves its telemetry over libp2p.
     #[cfg(feature = "libp2p")]
-    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
+    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID", conflicts_with = "host")]
     pub peer: Option<String>,
 
     /// Print JSON: an array for a list, a line a message for a stream.
@@ -85,7 +85,7 @@ pub enum Command {
 /// Where a reader stands, and where its output goes.
 #[derive(clap::Args, Clone, Default)]
 pub struct Keep {
-    /// Go on where this file says, and keep it up to date.
+    /// Go on where this file says, and keep it up to date; what is held is then read from there on, not only the newest.
     #[arg(long, value_name = "FILE")]
     pub place: Option<PathBuf>,
 

@@ -67,9 +67,12 @@ async fn pull(client: &mut Client, stream: &str, mut reader: Reader) -> Result<(
 /// Refuses the name of an event where a snapshot is wanted, and the other way round.
 async fn check_kind(client: &mut Client, name: &str, snapshot: bool) -> Result<(), CliError> {
     let wanted = if snapshot { "a snapshot" } else { "an event" };
+    if name.eq_ignore_ascii_case(METRICS) {
+        return Err(CliError::Other(format!("\"{name}\" is the stream of all metrics, wanted {wanted}")));
+    }
     for descriptor in client.streams().await? {
         if let Some(stream_type::Type::Event(event)) = descriptor.stream_type.and_then(|kind| kind.r#type)
-            && event.name == name
+            && event.name.eq_ignore_ascii_case(name)
             && event.snapshot.is_some() != snapshot
         {
             let found = if snapshot { "an event" } else { "a snapshot" };

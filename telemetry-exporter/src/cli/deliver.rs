@@ -3,24 +3,34 @@
 //! With a place and an output file each message is in the file exactly once: the place remembers how much of the file is its own,
 //! it is saved after the file was written, and what a killed client wrote beyond it is cut off by the next one.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::CliError;
 use super::args::Keep;
 use super::output::{labels, time, value};
 use super::target::Target;
-use crate::client::{Client, GapReason, Message, Place, PullOptions, Pulled, view};
+use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled, view};
+use crate::limits::STREAMS_PER_CONNECTION_MAX;
 use crate::stream::{FRAME_HEAD_BYTES, METRICS, Position};
 
-/// The wait before another attempt to connect, and between two rounds over all streams.
+/// The wait before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Between two looks for streams that are new.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Following requests on one connection, which leaves room for another one.
+const PULLS_PER_CONNECTION: usize = STREAMS_PER_CONNECTION_MAX as usize - 1;
 
 /// Where messages go, and where their reader stands.
 pub struct Reader {
@@ -35,6 +45,10 @@ impl Reader {
         let mut place = keep.place.as_ref().map_or_else(|| Ok(Place::default()), Place::load)?;
         let output = match (&keep.output, &keep.place) {
             (Some(output), Some(path)) => Some(continued(output, path, &mut place)?),
+            (None, Some(path)) => {
+                place.save(path)?; // a place that cannot be kept is told before anything is printed
+                None
+            }
             _ => None,
         };
         Ok(Self { json, place, path: keep.place.clone(), output })
@@ -192,7 +206,7 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
                 (told, connected) = (false, true);
                 match name {
                     Some(name) => follow_one(&mut client, name, &mut reader).await,
-                    None => follow_all(&mut client, &mut reader).await,
+                    None => follow_all(&target, &mut client, &mut reader).await,
                 }
             }
             Err(error) => Err(error),
@@ -221,17 +235,51 @@ async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Res
     Ok(())
 }
 
-/// Asks one stream after the other, as a connection allows only so many requests at a time.
-async fn follow_all(client: &mut Client, reader: &mut Reader) -> Result<(), CliError> {
+/// Follows every stream, as it comes: one request a stream, on as many connections as that takes.
+async fn follow_all(target: &Target, client: &mut Client, reader: &mut Reader) -> Result<(), CliError> {
+    let (sender, mut pulled) = mpsc::channel(1);
+    let mut known = HashSet::new();
+    let mut clients: Vec<Client> = Vec::new();
+    let mut pulls = JoinSet::new();
     loop {
         for descriptor in client.streams().await? {
             let name = stream_name(descriptor);
-            let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: false }).await?;
-            while let Some(pulled) = pull.next().await? {
-                reader.deliver(&pulled)?;
+            if !known.insert(name.clone()) {
+                continue;
+            }
+            if pulls.len() >= clients.len() * PULLS_PER_CONNECTION {
+                clients.push(target.connect().await?);
+            }
+            let Some(client) = clients.last_mut() else { continue };
+            let pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true }).await?;
+            pulls.spawn(pass_on(pull, sender.clone()));
+        }
+        let looked = Instant::now();
+        while looked.elapsed() < LOOK_EVERY {
+            tokio::select! {
+                Some(pulled) = pulled.recv() => reader.deliver(&pulled?)?,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Some(_) = pulls.join_next() => {
+                    if pulls.is_empty() {
+                        // The program has ended all streams: what was passed on by now is the rest.
+                        while let Ok(pulled) = pulled.try_recv() {
+                            reader.deliver(&pulled?)?;
+                        }
+                        return Ok(());
+                    }
+                }
             }
         }
-        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Passes on what one pull brings, until it ends.
+async fn pass_on(mut pull: Pull, sender: mpsc::Sender<Result<Pulled, ClientError>>) {
+    while let Some(pulled) = pull.next().await.transpose() {
+        let ended = pulled.is_err();
+        if sender.send(pulled).await.is_err() || ended {
+            return;
+        }
     }
 }
 

@@ -41,8 +41,12 @@ pub fn value(value: &Value) -> String {
     let number = |key: &str| histogram.get(key).and_then(Value::as_f64);
     let count = number("count").unwrap_or(0.0);
     let mean = if count > 0.0 { number("sum").unwrap_or(0.0) / count } else { 0.0 };
-    let shown = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.6}"));
-    format!("count {count}, mean {mean:.6}, min {}, max {}", shown(number("min")), shown(number("max")))
+    let short = |number: f64| {
+        if number == 0.0 || number.abs() >= 0.001 { format!("{number:.6}") } else { format!("{number:.3e}") }
+    };
+    let shown = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), short);
+    let mean = short(mean);
+    format!("count {count}, mean {mean}, min {}, max {}", shown(number("min")), shown(number("max")))
 }
 
 /// One line, so that a cell never breaks its row.

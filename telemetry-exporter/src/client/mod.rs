@@ -53,6 +53,7 @@ impl Client {
     /// An address that is none, or where nobody answers within [`CONNECT_DEADLINE`].
     pub async fn connect(host: &str) -> Result<Self, ClientError> {
         let address = |error: tonic::transport::Error| ClientError::Address(host.to_owned(), error.to_string());
+        let host = host.strip_prefix("http://").unwrap_or(host).trim_end_matches('/');
         let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(address)?;
         let channel = settings(endpoint).connect().await;
         let channel = channel.map_err(|error| ClientError::Connect(host.to_owned(), chain(&error)))?;

@@ -69,6 +69,8 @@ fn view(time_ns: u64, scope: &str, version: &str, metric: Metric) -> MetricView 
         }
         _ => ("unknown", Vec::new()),
     };
+    let mut points: Vec<PointView> = points;
+    points.sort_by_cached_key(|point| Value::Object(point.labels.clone()).to_string());
     MetricView {
         time_ns,
         scope: scope.to_owned(),

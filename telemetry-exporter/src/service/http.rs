@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tonic::Status;
 
 use super::Service;
 use crate::prometheus;
@@ -22,6 +24,16 @@ pub fn metrics(service: Arc<Service>) -> Router {
 /// `/healthz`: open to all, and it tells no more than that the process answers.
 pub fn health(service: Arc<Service>) -> Router {
     Router::new().route("/healthz", get(healthz)).with_state(service)
+}
+
+/// Whatever else is asked for: UNIMPLEMENTED to a gRPC client, 404 to others.
+pub async fn unknown(request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return Status::unimplemented(format!("no method is {path}")).into_http::<Body>();
+    }
+    (StatusCode::NOT_FOUND, format!("nothing is at {path}: there are /metrics and /healthz, and gRPC\n")).into_response()
 }
 
 async fn text(State(service): State<Arc<Service>>) -> Response {

@@ -67,6 +67,7 @@ impl Service {
         let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = tonic::service::Routes::new(grpc).into_axum_router();
         let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
-        routes.merge(http::metrics(Arc::clone(self))).layer(check).merge(http::health(Arc::clone(self)))
+        let routes = routes.merge(http::metrics(Arc::clone(self))).fallback(http::unknown);
+        routes.layer(check).merge(http::health(Arc::clone(self)))
     }
 }

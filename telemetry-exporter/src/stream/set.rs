@@ -136,16 +136,17 @@ impl Streams {
         self.others.read().in_order.get(index as usize).cloned()
     }
 
-    /// The stream of this name.
+    /// The stream of this name, compared without case.
     pub fn by_name(&self, name: &str) -> Option<Arc<NamedLog>> {
-        if name == METRICS {
+        if name.eq_ignore_ascii_case(METRICS) {
             return Some(Arc::clone(&self.metrics));
         }
-        let found = self.others.read().by_name.get(name).cloned();
-        found.or_else(|| {
-            self.update();
-            self.others.read().by_name.get(name).cloned()
-        })
+        if let Some(found) = self.others.read().by_name.get(name) {
+            return Some(Arc::clone(found));
+        }
+        self.update();
+        let others = self.others.read();
+        others.in_order.iter().find(|stream| stream.name().eq_ignore_ascii_case(name)).cloned()
     }
 
     /// Appends to the stream of a declaration.

@@ -34,6 +34,22 @@ enum Twice {
     Other,
 }
 
+#[derive(Labels)]
+struct TwoOfAName {
+    #[label(name = "k")]
+    a: bool,
+    #[label(name = "k")]
+    b: bool,
+}
+
+/// .
+#[metric(name = "bounds_of_a_counter", bounds = [1.0])]
+static BOUNDED: Counter;
+
+/// .
+#[metric("no_key")]
+static NO_KEY: Counter;
+
 /// .
 #[metric(name = "labels_of_text")]
 static TEXT: Counter<String> = Counter::new();
