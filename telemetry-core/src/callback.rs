@@ -134,10 +134,6 @@ pub fn pass<T: Send + 'static>(
     for (index, (entry, result)) in work.entries.iter().cloned().zip(results).enumerate() {
         if result.is_none() && index < started && entry.running.is_locked() {
             entry.overdue.store(true, Ordering::Release);
-            // It may have ended between the two lines; then nobody is overdue.
-            if !entry.running.is_locked() {
-                entry.overdue.store(false, Ordering::Release);
-            }
         }
         outcomes.push((entry, result.unwrap_or(Err(Failure::Late(deadline)))));
     }
@@ -164,7 +160,8 @@ impl<F> Work<F> {
         F: Fn(&Entry) -> Result<T, String>,
     {
         let late = Err(Failure::Late(self.deadline));
-        if entry.overdue.load(Ordering::Acquire) {
+        // The mark alone may be left over from a callback that ended while it was made.
+        if entry.overdue.load(Ordering::Acquire) && entry.running.is_locked() {
             return late;
         }
         let running = match self.ends {

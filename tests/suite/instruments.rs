@@ -80,6 +80,9 @@ static COLLECTED: FloatGauge;
 #[metric(name = "inst_removed")]
 static REMOVED: Counter<Method>;
 /// .
+#[metric(name = "inst_first")]
+static FIRST: Counter<Call>;
+/// .
 #[metric(name = "inst_without_labels")]
 static WITHOUT_LABELS: Counter;
 
@@ -235,6 +238,24 @@ fn a_removed_series_of_a_known_set_starts_from_nothing_too() {
     assert_eq!(points("inst_removed"), [], "what a kept handle records is not shown");
     REMOVED.with(Method::Get).inc();
     assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(1)));
+}
+
+#[test]
+fn the_first_recordings_of_a_series_are_all_kept_whoever_makes_it() {
+    for index in 0..<Call as Labels>::CARDINALITY {
+        let together = std::sync::Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together.wait();
+                    FIRST.with(<Call as Labels>::from_index(index).expect("below the cardinality")).inc();
+                });
+            }
+        });
+    }
+    let points = points("inst_first");
+    assert_eq!(points.len(), 8);
+    assert!(points.iter().all(|point| point.value == Value::U64(4)), "{points:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -54,8 +54,36 @@ pub(super) struct Family<L, C> {
 type Pairs = Vec<(&'static str, Label)>;
 
 struct Dense<C> {
-    used: AtomicBool,
+    state: AtomicU8,
     cell: C,
+}
+
+/// The state of a dense series: one that was never used, one that is shown, one that was removed, and one that is being reset on
+/// its way from removed to shown. A new one needs no reset, so that none of its first recordings is lost to it.
+mod state {
+    pub const NEW: u8 = 0;
+    pub const SHOWN: u8 = 1;
+    pub const REMOVED: u8 = 2;
+    pub const RESETTING: u8 = 3;
+}
+
+impl<C: Cell> Dense<C> {
+    /// Shows the series; what a handle recorded after a removal does not come back.
+    #[cold]
+    fn show(&self) {
+        loop {
+            let change = |from, to| self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Acquire);
+            match self.state.load(Ordering::Acquire) {
+                state::SHOWN => return,
+                state::NEW => drop(change(state::NEW, state::SHOWN)),
+                state::REMOVED if change(state::REMOVED, state::RESETTING).is_ok() => {
+                    self.cell.reset();
+                    return self.state.store(state::SHOWN, Ordering::Release);
+                }
+                _ => std::hint::spin_loop(), // another thread resets it, which is a store or a short lock
+            }
+        }
+    }
 }
 
 struct Sparse<C> {
@@ -94,7 +122,7 @@ impl<L, C: Cell> Family<L, C> {
 
 impl<L: Labels, C: Cell> Family<L, C> {
     fn dense(&self) -> &[Dense<C>] {
-        let block = || (0..L::CARDINALITY).map(|_| Dense { used: AtomicBool::new(false), cell: C::NEW }).collect();
+        let block = || (0..L::CARDINALITY).map(|_| Dense { state: AtomicU8::new(state::NEW), cell: C::NEW }).collect();
         self.dense.get_or_init(block)
     }
 
@@ -114,8 +142,8 @@ impl<L: Labels, C: Cell> Family<L, C> {
         if L::CARDINALITY > 0
             && let Some(dense) = self.dense().get(labels.index())
         {
-            if !dense.used.load(Ordering::Relaxed) && !dense.used.swap(true, Ordering::Relaxed) {
-                dense.cell.reset(); // what a handle recorded after a removal does not come back
+            if dense.state.load(Ordering::Acquire) != state::SHOWN {
+                dense.show();
             }
             return Held::Dense(&dense.cell);
         }
@@ -139,7 +167,8 @@ impl<L: Labels, C: Cell> Family<L, C> {
         if L::CARDINALITY > 0
             && let Some(dense) = self.dense().get(labels.index())
         {
-            return dense.used.swap(false, Ordering::Relaxed);
+            let removed = dense.state.compare_exchange(state::SHOWN, state::REMOVED, Ordering::AcqRel, Ordering::Relaxed);
+            return removed.is_ok();
         }
         self.sparse().series.write().remove(&pairs(labels)).is_some()
     }
@@ -147,7 +176,7 @@ impl<L: Labels, C: Cell> Family<L, C> {
     /// Adds a point for each series that shows something.
     pub fn read(&self, points: &mut Vec<Point>) {
         for (index, dense) in self.dense.get().into_iter().flatten().enumerate() {
-            let labels = dense.used.load(Ordering::Relaxed).then(|| L::from_index(index)).flatten();
+            let labels = (dense.state.load(Ordering::Acquire) == state::SHOWN).then(|| L::from_index(index)).flatten();
             if let (Some(labels), Some(value)) = (labels, dense.cell.value(&self.options)) {
                 points.push(Point { labels: pairs(&labels), value });
             }

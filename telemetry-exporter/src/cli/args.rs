@@ -12,9 +12,9 @@ pub struct Args {
     #[arg(long, global = true, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "HOST:PORT")]
     pub host: String,
 
-    /// Where it serves its telemetry over libp2p.
+    /// Where it serves its telemetry over libp2p; this is used then, whatever --host says.
     #[cfg(feature = "libp2p")]
-    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID", conflicts_with = "host")]
+    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
     pub peer: Option<String>,
 
     /// Print JSON: an array for a list, a line a message for a stream.

@@ -39,18 +39,18 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         }
         Command::Metrics { all: false, keep } if keep.place.is_none() => metrics(&mut client, json).await,
         Command::Snapshots { name, all: false, keep } if keep.place.is_none() => {
-            check_kind(&mut client, name, true).await?;
-            let latest = client.latest(name).await?;
-            Reader::open(keep, json)?.print(name, &latest)
+            let name = checked(&mut client, name, true).await?;
+            let latest = client.latest(&name).await?;
+            Reader::open(keep, json)?.print(&name, &latest)
         }
         Command::Metrics { keep, .. } => pull(&mut client, METRICS, Reader::open(keep, json)?).await,
         Command::Events { name, keep } => {
-            check_kind(&mut client, name, false).await?;
-            pull(&mut client, name, Reader::open(keep, json)?).await
+            let name = checked(&mut client, name, false).await?;
+            pull(&mut client, &name, Reader::open(keep, json)?).await
         }
         Command::Snapshots { name, keep, .. } => {
-            check_kind(&mut client, name, true).await?;
-            pull(&mut client, name, Reader::open(keep, json)?).await
+            let name = checked(&mut client, name, true).await?;
+            pull(&mut client, &name, Reader::open(keep, json)?).await
         }
         Command::Follow { .. } => Ok(()), // has returned above
     }
@@ -64,8 +64,8 @@ async fn pull(client: &mut Client, stream: &str, mut reader: Reader) -> Result<(
     Ok(())
 }
 
-/// Refuses the name of an event where a snapshot is wanted, and the other way round.
-async fn check_kind(client: &mut Client, name: &str, snapshot: bool) -> Result<(), CliError> {
+/// The name as the program spells it; that of an event where a snapshot is wanted is refused, and the other way round.
+async fn checked(client: &mut Client, name: &str, snapshot: bool) -> Result<String, CliError> {
     let wanted = if snapshot { "a snapshot" } else { "an event" };
     if name.eq_ignore_ascii_case(METRICS) {
         return Err(CliError::Other(format!("\"{name}\" is the stream of all metrics, wanted {wanted}")));
@@ -79,7 +79,7 @@ async fn check_kind(client: &mut Client, name: &str, snapshot: bool) -> Result<(
             return Err(CliError::Other(format!("\"{name}\" is {found}, wanted {wanted}")));
         }
     }
-    Ok(())
+    deliver::spelt(client, name).await
 }
 
 /// Prints one value as JSON, or what the closure writes.
@@ -214,7 +214,15 @@ async fn metrics(client: &mut Client, json: bool) -> Result<(), CliError> {
     for message in client.latest(METRICS).await? {
         views.extend(view::metrics(&message)?);
     }
-    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views.sort_by(|a, b| (&a.name, &a.scope, &a.version).cmp(&(&b.name, &b.scope, &b.version)));
+    // A metric whose series are more than one message holds is in several: here it is one again.
+    views.dedup_by(|next, first| {
+        let same = (&next.name, &next.scope, &next.version) == (&first.name, &first.scope, &first.version);
+        if same {
+            first.points.append(&mut next.points);
+        }
+        same
+    });
     let mut rows = Vec::new();
     for metric in &views {
         for point in &metric.points {

@@ -228,7 +228,8 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
 }
 
 async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Result<(), CliError> {
-    let mut pull = client.pull(name, reader.place(), PullOptions { head: true, follow: true }).await?;
+    let name = spelt(client, name).await?;
+    let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true }).await?;
     while let Some(pulled) = pull.next().await? {
         reader.deliver(&pulled)?;
     }
@@ -238,29 +239,21 @@ async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Res
 /// Follows every stream, as it comes: one request a stream, on as many connections as that takes.
 async fn follow_all(target: &Target, client: &mut Client, reader: &mut Reader) -> Result<(), CliError> {
     let (sender, mut pulled) = mpsc::channel(1);
-    let mut known = HashSet::new();
-    let mut clients: Vec<Client> = Vec::new();
-    let mut pulls = JoinSet::new();
+    let mut following = Following::default();
     loop {
-        for descriptor in client.streams().await? {
-            let name = stream_name(descriptor);
-            if !known.insert(name.clone()) {
-                continue;
-            }
-            if pulls.len() >= clients.len() * PULLS_PER_CONNECTION {
-                clients.push(target.connect().await?);
-            }
-            let Some(client) = clients.last_mut() else { continue };
-            let pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true }).await?;
-            pulls.spawn(pass_on(pull, sender.clone()));
+        let looked = look(target, client, reader.place(), &mut following, &sender).await;
+        match looked {
+            // A program that stops closes the idle connection first; what its streams still bring decides.
+            Err(CliError::Client(error)) if error.is_disconnected() && !following.pulls.is_empty() => {}
+            looked => looked?,
         }
         let looked = Instant::now();
         while looked.elapsed() < LOOK_EVERY {
             tokio::select! {
                 Some(pulled) = pulled.recv() => reader.deliver(&pulled?)?,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                Some(_) = pulls.join_next() => {
-                    if pulls.is_empty() {
+                Some(_) = following.pulls.join_next() => {
+                    if following.pulls.is_empty() {
                         // The program has ended all streams: what was passed on by now is the rest.
                         while let Ok(pulled) = pulled.try_recv() {
                             reader.deliver(&pulled?)?;
@@ -273,6 +266,38 @@ async fn follow_all(target: &Target, client: &mut Client, reader: &mut Reader) -
     }
 }
 
+/// The streams that are followed, and the connections that it takes.
+#[derive(Default)]
+struct Following {
+    names: HashSet<String>,
+    clients: Vec<Client>,
+    pulls: JoinSet<()>,
+}
+
+/// Begins to follow the streams that are new.
+async fn look(
+    target: &Target,
+    client: &mut Client,
+    place: &Place,
+    following: &mut Following,
+    sender: &mpsc::Sender<Result<Pulled, ClientError>>,
+) -> Result<(), CliError> {
+    for descriptor in client.streams().await? {
+        let name = stream_name(descriptor);
+        if following.names.contains(&name) {
+            continue;
+        }
+        if following.names.len() >= following.clients.len() * PULLS_PER_CONNECTION {
+            following.clients.push(target.connect().await?);
+        }
+        let Some(client) = following.clients.last_mut() else { continue };
+        let pull = client.pull(&name, place, PullOptions { head: true, follow: true }).await?;
+        following.pulls.spawn(pass_on(pull, sender.clone()));
+        following.names.insert(name);
+    }
+    Ok(())
+}
+
 /// Passes on what one pull brings, until it ends.
 async fn pass_on(mut pull: Pull, sender: mpsc::Sender<Result<Pulled, ClientError>>) {
     while let Some(pulled) = pull.next().await.transpose() {
@@ -281,6 +306,12 @@ async fn pass_on(mut pull: Pull, sender: mpsc::Sender<Result<Pulled, ClientError
             return;
         }
     }
+}
+
+/// The name as the program spells it: a place knows a stream by one name only. One that is unknown stays, to be refused.
+pub async fn spelt(client: &mut Client, name: &str) -> Result<String, CliError> {
+    let mut names = client.streams().await?.into_iter().map(stream_name);
+    Ok(names.find(|found| found.eq_ignore_ascii_case(name)).unwrap_or_else(|| name.to_owned()))
 }
 
 fn stream_name(descriptor: crate::pb::StreamDescriptor) -> String {

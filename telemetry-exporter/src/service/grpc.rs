@@ -1,5 +1,6 @@
 //! The gRPC service: each request is checked here and answered by the modules beside this one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use telemetry_core::callback::{self, Failure};
@@ -28,9 +29,11 @@ impl Telemetry for Grpc {
 
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
         let wanted = self.properties(&request.into_inner().names)?;
-        let _room = self.0.evaluations.acquire().await.map_err(|_| Status::unavailable("the telemetry stops"))?;
+        let room = Arc::clone(&self.0.evaluations).acquire_owned().await;
+        let room = room.map_err(|_| Status::unavailable("the telemetry stops"))?;
         // They are the user's functions, and may block.
         let evaluated = tokio::task::spawn_blocking(move || {
+            let _room = room; // given back when the pass has ended, not when its reader has gone
             callback::pass(wanted, CALLBACK_DEADLINE, |entry| Ok(entry.as_property().and_then(|property| property.value())))
         });
         let evaluated = evaluated.await.map_err(|_| Status::internal("the properties could not be evaluated"))?;
@@ -111,6 +114,9 @@ impl Grpc {
             let found = registry.find(name).filter(|entry| entry.kind() == Kind::Property);
             found.ok_or_else(|| Status::not_found(format!("no property is named \"{name}\"")))
         };
-        names.iter().map(find).collect()
+        let mut found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        found.retain(|entry| seen.insert(entry.name().to_ascii_lowercase())); // each once, however often it was named
+        Ok(found)
     }
 }

@@ -37,10 +37,15 @@ pub async fn unknown(request: Request) -> Response {
 }
 
 async fn text(State(service): State<Arc<Service>>) -> Response {
-    let Ok(_room) = service.evaluations.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let room = Arc::clone(&service.evaluations).acquire_owned().await;
+    let Ok(room) = room else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let exporter = service.exporter.clone();
     // Collectors and observed functions are the user's, and may block.
-    match tokio::task::spawn_blocking(move || prometheus::text(&exporter.current())).await {
+    let collecting = tokio::task::spawn_blocking(move || {
+        let _room = room; // given back when the pass has ended, not when its reader has gone
+        prometheus::text(&exporter.current())
+    });
+    match collecting.await {
         Ok(text) => ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the collection failed\n").into_response(),
     }

@@ -38,7 +38,7 @@ pub struct Service {
     pub ending: AtomicBool,
     pub rpcs: Rpcs,
     /// Room for passes over the user's functions.
-    pub evaluations: Semaphore,
+    pub evaluations: Arc<Semaphore>,
 }
 
 impl Service {
@@ -58,7 +58,7 @@ impl Service {
             stopping,
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(),
-            evaluations: Semaphore::new(EVALUATIONS_MAX),
+            evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
         })
     }
 

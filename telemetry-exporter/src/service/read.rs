@@ -64,9 +64,14 @@ pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Answers {
     tokio::spawn(async move {
         let Some((mut at, end)) = stream.log.latest() else { return };
         while at < end {
-            let Piece::Data { from, next, mut data } = stream.log.read(at, true) else { return };
+            let Piece::Data { from, mut next, mut data } = stream.log.read(at, true) else {
+                let status = Status::aborted(format!("the newest messages of \"{}\" were dropped meanwhile", stream.name()));
+                let _gone = sender.send(Err(status)).await;
+                return;
+            };
             if from.sequence == end.sequence {
                 data.truncate((end.offset - from.offset) as usize); // what came since is not of this batch
+                next = end;
             }
             if data.is_empty() || sender.send(Ok(chunk(&session, from, next, data))).await.is_err() {
                 return;

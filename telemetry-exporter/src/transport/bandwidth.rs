@@ -47,9 +47,10 @@ impl Tests {
         Arc::new(Self { service, last: Mutex::default(), room: Arc::new(Semaphore::new(BANDWIDTH_TESTS_MAX)) })
     }
 
-    /// Room for one more test; none where too many run, which is counted.
-    pub fn room(&self) -> Option<OwnedSemaphorePermit> {
-        let room = Arc::clone(&self.room).try_acquire_owned().ok();
+    /// Room for one more test; none for who may not, and none where too many run, which is counted.
+    pub fn room(&self, identity: &Identity) -> Option<OwnedSemaphorePermit> {
+        let allowed = self.service.access.allows(identity).is_ok();
+        let room = allowed.then(|| Arc::clone(&self.room).try_acquire_owned().ok()).flatten();
         if room.is_none() {
             refused(Refusal::Bandwidth);
         }

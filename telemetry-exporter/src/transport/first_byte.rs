@@ -1,4 +1,5 @@
-//! A connection whose first byte has a deadline: the HTTP server waits for ever to learn which protocol is spoken.
+//! A connection whose first words have a deadline: the HTTP server waits for ever to learn which protocol is spoken, which it
+//! knows after the first byte that differs from HTTP/2's preface, or after the whole of it.
 
 use std::io;
 use std::pin::Pin;
@@ -8,16 +9,21 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails its reads with `TimedOut` when nothing was read by the deadline.
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Fails its reads with `TimedOut` when the protocol is not known by the deadline.
 pub struct FirstByte<IO> {
     io: IO,
+    /// Bytes of the preface that were read.
+    matched: usize,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> FirstByte<IO> {
     /// Must be called within a runtime.
     pub fn new(io: IO, deadline: Duration) -> Self {
-        Self { io, deadline: Some(Box::pin(sleep(deadline))) }
+        Self { io, matched: 0, deadline: Some(Box::pin(sleep(deadline))) }
     }
 }
 
@@ -25,8 +31,14 @@ impl<IO: AsyncRead + Unpin> AsyncRead for FirstByte<IO> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, buf);
-        if buf.filled().len() > before {
-            self.deadline = None;
+        if self.deadline.is_some() && buf.filled().len() > before {
+            let read = &buf.filled()[before..];
+            let wanted = &PREFACE[self.matched..];
+            let compared = read.len().min(wanted.len());
+            self.matched += compared;
+            if read[..compared] != wanted[..compared] || self.matched == PREFACE.len() {
+                self.deadline = None;
+            }
         }
         if polled.is_pending()
             && let Some(deadline) = &mut self.deadline
@@ -70,11 +82,21 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
-    async fn silence_ends_at_the_deadline_and_a_byte_lifts_it() {
+    async fn silence_ends_at_the_deadline_and_a_known_protocol_lifts_it() {
         let deadline = Duration::from_secs(10);
         let (_silent, io) = tokio::io::duplex(8);
         let error = FirstByte::new(io, deadline).read_u8().await.expect_err("nothing came");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (mut half, io) = tokio::io::duplex(64);
+        let mut io = FirstByte::new(io, deadline);
+        half.write_all(&PREFACE[..PREFACE.len() - 1]).await.expect("sent");
+        let error = io.read_to_end(&mut Vec::new()).await.expect_err("the preface is not whole");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (mut whole, io) = tokio::io::duplex(64);
+        let mut io = FirstByte::new(io, deadline);
+        whole.write_all(PREFACE).await.expect("sent");
+        io.read_exact(&mut [0; 24]).await.expect("it came");
+        assert!(io.deadline.is_none());
         let (mut other, io) = tokio::io::duplex(8);
         let mut io = FirstByte::new(io, deadline);
         other.write_u8(7).await.expect("sent");

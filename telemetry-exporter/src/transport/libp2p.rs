@@ -54,7 +54,8 @@ pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Ar
 async fn test(incoming: Option<IncomingStreams>, direction: Direction, tests: &Arc<Tests>) {
     let Some(mut incoming) = incoming else { return };
     while let Some((peer, stream)) = incoming.next().await {
-        let Some(room) = tests.room() else { continue };
-        tokio::spawn(bandwidth::serve(stream, Identity::Peer(peer.to_string()), direction, Arc::clone(tests), room));
+        let identity = Identity::Peer(peer.to_string());
+        let Some(room) = tests.room(&identity) else { continue };
+        tokio::spawn(bandwidth::serve(stream, identity, direction, Arc::clone(tests), room));
     }
 }
