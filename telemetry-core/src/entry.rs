@@ -114,7 +114,7 @@ impl Entry {
         self.kind
     }
 
-    /// What a metric, a property, a snapshot or an rpc is backed by; the others have none.
+    /// The source of a property.
     pub fn as_property(&self) -> Option<&dyn PropertySource> {
         match &self.item {
             Item::Property(source) => Some(&**source),
