@@ -19,7 +19,7 @@ use crate::limits::{CALLBACK_PATIENCE, CALLBACK_THREADS_MAX};
 use crate::metric::Counter;
 
 /// Callbacks that failed; `own` declares it.
-pub(crate) static CALLBACK_FAILURES: Counter<Callback> = Counter::new();
+pub(crate) static CALLBACK_FAILURES: Counter<Callback<'static>> = Counter::new();
 
 /// Why a callback of the user's gave no value.
 #[derive(Clone, Copy, Labels)]
@@ -31,9 +31,9 @@ pub(crate) enum Cause {
 
 /// One series a failing callback and cause.
 #[derive(Labels)]
-pub(crate) struct Callback {
+pub(crate) struct Callback<'a> {
     kind: &'static str,
-    name: String,
+    name: &'a str,
     cause: Cause,
 }
 
@@ -80,7 +80,7 @@ pub fn count(kind: &'static str, name: &str, failure: &Failure) {
         Failure::Late(_) => Cause::Late,
         Failure::Failed(_) => Cause::Error,
     };
-    CALLBACK_FAILURES.with(Callback { kind, name: name.to_owned(), cause }).inc();
+    CALLBACK_FAILURES.with(Callback { kind, name, cause }).inc();
 }
 
 /// Runs user code on this thread; a panic becomes a [`Failure`]. Nothing is counted: [`report`] does that.

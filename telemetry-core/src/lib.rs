@@ -34,6 +34,14 @@ mod declaration;
 mod error;
 mod label;
 mod value;
+#[allow(unsafe_code)]
+mod cell;
+#[allow(unsafe_code)]
+mod row;
+mod distribution;
+#[allow(unsafe_code)]
+mod thread;
+#[allow(unsafe_code)] // one call, in `family`
 mod metric;
 mod property;
 mod snapshot;
@@ -56,10 +64,10 @@ pub use entry::{Entry, EntryRef};
 pub use error::DeclareError;
 pub use event::Event;
 pub use hub::{Attachment, Sink};
-pub use label::Label;
+pub use label::{Label, LabelSet};
 pub use metric::{
-    Counter, CounterSeries, FloatCounter, FloatCounterSeries, FloatGauge, FloatGaugeSeries, Gauge, GaugeSeries, Histogram,
-    HistogramSeries, LabelValue, Labels, Observation, Sample, Timer, UpDownCounter, UpDownCounterSeries,
+    Counter, FloatCounter, FloatGauge, Gauge, Handle, Histogram, LabelValue, Labels, Observation, Recorder, Sample, Series, Timer,
+    UpDownCounter,
 };
 pub use property::{Property, PropertySource, PropertyValue};
 pub use registry::{METRICS_STREAM, Registry};
@@ -68,4 +76,5 @@ pub use snapshot::{Provider, Snapshot, SnapshotSource};
 #[cfg(feature = "otel")]
 pub use telemetry::{Telemetry, TelemetryBuilder};
 pub use telemetry_macros::{Labels, collector, event, metric, property, rpc, snapshot};
+pub use thread::Key;
 pub use value::{ExplicitValue, ExponentialValue, Point, Summary, Value};

@@ -18,8 +18,24 @@ pub const SERIES_MAX: usize = 2_000;
 /// A larger set is kept in a table, under the limit of `max_series`.
 pub const DENSE_SERIES_MAX: usize = 4_096;
 
-/// Buckets of an exponential histogram, on each side of zero. OpenTelemetry's default; the scale adapts to stay within it.
-pub const HISTOGRAM_BUCKETS_MAX: usize = 160;
+/// Series of one metric that one thread remembers, where they are not known at compile time: 128 bytes each.
+///
+/// A thread that meets more forgets them all and asks the list of all series again, which takes a lock.
+pub const TABLE_SERIES_MAX: usize = 1 << 14;
+
+/// Cells of the first row of a thread: 8 bytes each. A row doubles when a thread records a series beyond it.
+///
+/// A series beyond the shortest row that a thread has in use costs a call more.
+pub const CELLS_FIRST: usize = if cfg!(any(loom, miri)) { 2 } else { 512 };
+
+/// Cells of one kind, in all, and as many again for label sets that are not known at compile time: the series of a program that count
+/// whole numbers, those that count floating-point numbers, and its distributions. What is beyond shares one atomic among all threads,
+/// and a distribution is counted as rejected.
+pub const CELLS_MAX: u32 = 1 << 24;
+
+/// Buckets of a histogram: of an exponential one on each side of zero, OpenTelemetry's default, to which the scale adapts; of one
+/// with explicit bounds in all, beyond which it does not compile.
+pub const HISTOGRAM_BUCKETS_MAX: usize = if cfg!(loom) { 2 } else { 160 };
 
 /// Events that are kept before a sink is attached. The oldest is dropped beyond it, and counted in `telemetry_events_dropped`.
 pub const BACKLOG_EVENTS_MAX: usize = 1_024;

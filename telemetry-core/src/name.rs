@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::limits::{NAME_BYTES_MAX, UNIT_BYTES_MAX};
+use crate::limits::{HISTOGRAM_BUCKETS_MAX, NAME_BYTES_MAX, UNIT_BYTES_MAX};
 
 /// Bytes of the longest message below; longer text is cut.
 const MESSAGE_BYTES_MAX: usize = 224;
@@ -163,6 +163,13 @@ pub const fn unit(unit: &str) -> Result<(), Fault> {
 /// # Errors
 /// The text names the position.
 pub const fn bounds(bounds: &[f64]) -> Result<(), Fault> {
+    if bounds.len() >= HISTOGRAM_BUCKETS_MAX {
+        return Err(Fault::new("there are ")
+            .number(bounds.len())
+            .text(" bounds, and one less than ")
+            .number(HISTOGRAM_BUCKETS_MAX)
+            .text(" at most is wanted"));
+    }
     let mut i = 0;
     while i < bounds.len() {
         if !bounds[i].is_finite() {
@@ -208,7 +215,7 @@ pub const fn interval(text: &str) -> Result<Duration, Fault> {
     if i == 0 || ms == 0 || ms > MS_MAX { Err(fault) } else { Ok(Duration::from_millis(ms)) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -240,6 +247,7 @@ mod tests {
         assert_eq!(bounds(&[]), Ok(()));
         assert_eq!(bounds(&[-1.0, 0.0, 2.5]), Ok(()));
         assert_eq!(bounds(&[1.0, 1.0]).unwrap_err().as_str(), "the bound at position 1 is not above the one before it");
+        assert_eq!(bounds(&[0.0; 160]).unwrap_err().as_str(), "there are 160 bounds, and one less than 160 at most is wanted");
         assert_eq!(bounds(&[f64::NAN]).unwrap_err().as_str(), "the bound at position 0 is not finite");
     }
 

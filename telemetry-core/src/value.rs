@@ -1,12 +1,12 @@
 //! The values that a metric shows: numbers and distributions, with their labels.
 
-use crate::label::Label;
+use crate::label::LabelSet;
 
 /// The value of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Keys and values, in the order of the label type's fields.
-    pub labels: Vec<(&'static str, Label)>,
+    pub labels: LabelSet,
     /// The value.
     pub value: Value,
 }

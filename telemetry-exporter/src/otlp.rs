@@ -141,14 +141,14 @@ fn split_series(metric: &mut Metric, kept: usize) -> Metric {
 fn metric(reading: &Reading, collection: &Collection) -> Metric {
     let declaration = reading.entry.declaration();
     let cumulative = AggregationTemporality::Cumulative as i32;
-    let first = reading.points.first().map(|point| &point.value);
+    let first = collection.points(reading).first().map(|point| &point.value);
     let data = match (reading.kind, first) {
         (_, Some(Value::Exponential(_))) => metric::Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: reading.points.iter().filter_map(|point| exponential(point, collection)).collect(),
+            data_points: collection.points(reading).iter().filter_map(|point| exponential(point, collection)).collect(),
             aggregation_temporality: cumulative,
         }),
         (_, Some(Value::Explicit(_))) => metric::Data::Histogram(Histogram {
-            data_points: reading.points.iter().filter_map(|point| explicit(point, collection)).collect(),
+            data_points: collection.points(reading).iter().filter_map(|point| explicit(point, collection)).collect(),
             aggregation_temporality: cumulative,
         }),
         (MetricKind::Gauge, _) => metric::Data::Gauge(Gauge { data_points: numbers(reading, collection) }),
@@ -183,7 +183,7 @@ fn numbers(reading: &Reading, collection: &Collection) -> Vec<NumberDataPoint> {
             ..Default::default()
         })
     };
-    reading.points.iter().filter_map(number).collect()
+    collection.points(reading).iter().filter_map(number).collect()
 }
 
 fn exponential(point: &Point, collection: &Collection) -> Option<ExponentialHistogramDataPoint> {

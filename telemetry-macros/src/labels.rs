@@ -5,7 +5,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DataEnum, DeriveInput, Field, Fields, Ident, LitStr};
+use syn::{Attribute, Data, DataEnum, DeriveInput, Field, Fields, GenericParam, LitStr, Type};
 
 use crate::args::Errors;
 
@@ -15,14 +15,16 @@ pub fn expand(tokens: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let mut errors = Errors::default();
-    if !input.generics.params.is_empty() {
-        errors.push(syn::Error::new(input.generics.span(), "labels cannot be generic: their set must be known"));
+    for param in input.generics.params.iter().filter(|param| !matches!(param, GenericParam::Lifetime(_))) {
+        errors.push(syn::Error::new(param.span(), "labels may borrow, and cannot be generic otherwise: their set must be known"));
+    }
+    if !errors.is_empty() {
         return errors.into_tokens();
     }
     let expanded = match &input.data {
         Data::Enum(data) => on_enum(&input, data, &mut errors),
         Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => on_struct(&input.ident, fields.named.iter(), &mut errors),
+            Fields::Named(fields) => on_struct(&input, fields.named.iter(), &mut errors),
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => on_newtype(&input, &fields.unnamed[0]),
             other => {
                 let wanted = "wanted a struct with named fields, a newtype of one field, or an enum of unit variants";
@@ -38,6 +40,31 @@ pub fn expand(tokens: TokenStream) -> TokenStream {
     };
     let errors = errors.into_tokens();
     quote!(#expanded #errors)
+}
+
+/// The head of an impl for a type that may have lifetimes.
+struct Head {
+    generics: TokenStream,
+    target: TokenStream,
+    /// The type with one lifetime in the place of all.
+    with: TokenStream,
+}
+
+impl Head {
+    fn of(input: &DeriveInput) -> Self {
+        let ident = &input.ident;
+        let (generics, own, _) = input.generics.split_for_impl();
+        let with = input.generics.lifetimes().map(|_| quote!('__telemetry));
+        Self { generics: quote!(#generics), target: quote!(#ident #own), with: quote!(#ident <#(#with),*>) }
+    }
+}
+
+/// Whether a type is written `&'static str`: such text is told by its address.
+fn is_static_str(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else { return false };
+    let Type::Path(path) = &*reference.elem else { return false };
+    let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
+    is_static && reference.mutability.is_none() && path.qself.is_none() && path.path.is_ident("str")
 }
 
 /// What `#[label(…)]` said.
@@ -72,7 +99,9 @@ fn key_check(key: &LitStr) -> TokenStream {
     crate::expand::check("check_label", key)
 }
 
-fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
+fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
+    let Head { generics, target, with } = Head::of(input);
+    let mut keys_of = quote!();
     let (mut checks, mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), quote!(), Vec::new(), quote!());
     let mut keys: Vec<String> = Vec::new();
     for field in fields {
@@ -98,6 +127,11 @@ fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors:
         } else {
             quote!(visitor(#key, #as_trait::value(&self.#name));)
         });
+        keys_of.extend(if is_static_str(ty) {
+            quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(key, self.#name);)
+        } else {
+            quote!(#as_trait::key(&self.#name, key);)
+        });
         factors.extend(quote!(, #as_trait::CARDINALITY));
         indices.extend(quote!(index = index * #as_trait::CARDINALITY + #as_trait::index(&self.#name);));
         rebuilds.push((name, as_trait));
@@ -110,11 +144,13 @@ fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors:
     });
     let names = rebuilds.iter().map(|(name, _)| name);
     quote! {
-        impl ::telemetry_core::Labels for #ident {
+        impl #generics ::telemetry_core::Labels for #target {
+            type With<'__telemetry> = #with;
             const CARDINALITY: usize = {
                 #checks
                 ::telemetry_core::__private::cardinality(&[1 #factors])
             };
+            #[inline]
             fn index(&self) -> usize {
                 #[allow(unused_mut)]
                 let mut index = 0;
@@ -134,6 +170,11 @@ fn on_struct<'a>(ident: &Ident, fields: impl Iterator<Item = &'a Field>, errors:
             fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
                 let _ = &visitor;
                 #visits
+            }
+            #[inline(always)]
+            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+                let _ = &key;
+                #keys_of
             }
         }
     }
@@ -167,10 +208,11 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
         return quote!();
     }
     let key = own_key(input, errors);
-    let labels = labels_of_value(ident, &key);
+    let labels = labels_of_value(input, &key);
     quote! {
         impl ::telemetry_core::LabelValue for #ident {
             const CARDINALITY: usize = #count;
+            #[inline]
             fn index(&self) -> usize {
                 match self { #indices }
             }
@@ -180,20 +222,31 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
             fn value(&self) -> ::telemetry_core::Label {
                 ::telemetry_core::__private::label_text(match self { #values })
             }
+            #[inline(always)]
+            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+                ::telemetry_core::Key::word(key, ::telemetry_core::LabelValue::index(self) as u64);
+            }
         }
         #labels
     }
 }
 
 fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
-    let (ident, ty) = (&input.ident, &field.ty);
+    let ty = &field.ty;
     let inner = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>);
     let mut errors = Errors::default();
     let key = own_key(input, &mut errors);
-    let (labels, errors) = (labels_of_value(ident, &key), errors.into_tokens());
+    let (labels, errors) = (labels_of_value(input, &key), errors.into_tokens());
+    let Head { generics, target, .. } = Head::of(input);
+    let show = if is_static_str(ty) {
+        quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(key, self.0);)
+    } else {
+        quote!(#inner::key(&self.0, key);)
+    };
     quote! {
-        impl ::telemetry_core::LabelValue for #ident {
+        impl #generics ::telemetry_core::LabelValue for #target {
             const CARDINALITY: usize = #inner::CARDINALITY;
+            #[inline]
             fn index(&self) -> usize {
                 #inner::index(&self.0)
             }
@@ -203,6 +256,10 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
             fn value(&self) -> ::telemetry_core::Label {
                 #inner::value(&self.0)
             }
+            #[inline(always)]
+            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+                #show
+            }
         }
         #labels
         #errors
@@ -210,14 +267,16 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
 }
 
 /// An enum or a newtype that stands alone as the labels of a metric: one label, named after the type.
-fn labels_of_value(ident: &Ident, key: &LitStr) -> TokenStream {
-    let check = key_check(key);
+fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
+    let (check, Head { generics, target, with }) = (key_check(key), Head::of(input));
     quote! {
-        impl ::telemetry_core::Labels for #ident {
+        impl #generics ::telemetry_core::Labels for #target {
+            type With<'__telemetry> = #with;
             const CARDINALITY: usize = {
                 #check
-                <Self as ::telemetry_core::LabelValue>::CARDINALITY
+                ::telemetry_core::__private::cardinality(&[<Self as ::telemetry_core::LabelValue>::CARDINALITY])
             };
+            #[inline]
             fn index(&self) -> usize {
                 ::telemetry_core::LabelValue::index(self)
             }
@@ -226,6 +285,10 @@ fn labels_of_value(ident: &Ident, key: &LitStr) -> TokenStream {
             }
             fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
                 visitor(#key, ::telemetry_core::LabelValue::value(self));
+            }
+            #[inline(always)]
+            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+                ::telemetry_core::LabelValue::key(self, key);
             }
         }
     }

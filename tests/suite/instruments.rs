@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use telemetry_core::limits::TABLE_SERIES_MAX;
 use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, UpDownCounter, Value, collector, metric};
 
 use crate::support::{points, value};
@@ -85,6 +86,30 @@ static FIRST: Counter<Call>;
 /// .
 #[metric(name = "inst_without_labels")]
 static WITHOUT_LABELS: Counter;
+
+/// .
+#[metric(name = "inst_handles")]
+static HANDLES: Counter<Name>;
+/// .
+#[metric(name = "inst_borrowed")]
+static BORROWED: Counter<Borrowed>;
+/// .
+#[metric(name = "inst_addressed")]
+static ADDRESSED: Counter<Name>;
+/// .
+#[metric(name = "inst_many", max_series = 100_000)]
+static MANY: Counter<Number>;
+
+#[derive(Labels)]
+struct Number {
+    number: u32,
+}
+
+#[derive(Labels)]
+struct Borrowed<'a> {
+    name: &'a str,
+    port: u16,
+}
 
 #[derive(Labels)]
 struct Name {
@@ -231,13 +256,55 @@ fn text_and_numbers_are_labels_too_and_a_removed_series_starts_from_nothing() {
 
 #[test]
 fn a_removed_series_of_a_known_set_starts_from_nothing_too() {
-    let kept = REMOVED.with(Method::Get);
-    kept.add(7);
+    let (series, handle) = (REMOVED.with(Method::Get), REMOVED.handle(Method::Get));
+    series.add(7);
+    handle.add(2);
+    assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(9)));
     assert!(REMOVED.remove(&Method::Get) && !REMOVED.remove(&Method::Get));
-    kept.add(5);
-    assert_eq!(points("inst_removed"), [], "what a kept handle records is not shown");
-    REMOVED.with(Method::Get).inc();
-    assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(1)));
+    assert_eq!(points("inst_removed"), []);
+    series.add(5);
+    assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(5)), "a series is looked up each time");
+    assert!(REMOVED.remove(&Method::Get));
+    handle.inc();
+    assert_eq!(value("inst_removed", &[("method", "get")]), Some(Value::U64(1)), "a handle of a known set begins it anew");
+}
+
+#[test]
+fn what_a_handle_records_after_its_series_was_removed_is_not_shown() {
+    let handle = HANDLES.handle(Name { name: "a" });
+    assert_eq!(value("inst_handles", &[("name", "a")]), Some(Value::U64(0)), "a handle shows its series");
+    handle.add(7);
+    assert!(HANDLES.remove(&Name { name: "a" }));
+    handle.add(5);
+    assert_eq!(points("inst_handles"), []);
+    HANDLES.with(Name { name: "a" }).inc();
+    handle.add(5);
+    assert_eq!((handle.value(), value("inst_handles", &[("name", "a")])), (17, Some(Value::U64(1))));
+}
+
+#[test]
+fn text_is_told_by_what_it_says_wherever_it_is_and_however_long() {
+    let long = "x".repeat(300);
+    for name in ["", "a", "ab", "0123456789abcdef", "0123456789abcdefg", &long] {
+        for _ in 0..3 {
+            let copy = name.to_owned(); // at an address of its own
+            BORROWED.with(Borrowed { name: &copy, port: 80 }).inc();
+        }
+        ADDRESSED.with(Name { name: name.to_owned().leak() }).inc();
+        ADDRESSED.with(Name { name: name.to_owned().leak() }).inc();
+        assert_eq!(value("inst_borrowed", &[("name", name), ("port", "80")]), Some(Value::U64(3)), "{name}");
+        assert_eq!(value("inst_addressed", &[("name", name)]), Some(Value::U64(2)), "{name}");
+    }
+    assert_eq!((points("inst_borrowed").len(), points("inst_addressed").len()), (6, 6));
+}
+
+#[test]
+fn more_series_than_a_thread_remembers_are_all_counted() {
+    for round in 1..=2 {
+        (0..TABLE_SERIES_MAX as u32 + 1_000).for_each(|number| MANY.with(Number { number }).inc());
+        assert_eq!(points("inst_many").len(), TABLE_SERIES_MAX + 1_000);
+        assert!(points("inst_many").iter().all(|point| point.value == Value::U64(round)));
+    }
 }
 
 #[test]

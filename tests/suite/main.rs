@@ -6,6 +6,7 @@
 
 mod callbacks;
 mod declarations;
+mod distributions;
 mod events;
 mod instruments;
 mod libp2p;

@@ -50,8 +50,8 @@ pub fn messages(pulled: Vec<Pulled>) -> Vec<Message> {
 /// The points of a metric, read now.
 pub fn points(name: &str) -> Vec<Point> {
     let collection = collect(&Registry::new(), DEADLINE);
-    let found = collection.metrics.into_iter().find(|reading| reading.entry.name() == name);
-    found.map(|reading| reading.points).unwrap_or_default()
+    let found = collection.metrics.iter().find(|reading| reading.entry.name() == name);
+    found.map(|reading| collection.points(reading).to_vec()).unwrap_or_default()
 }
 
 /// The value of the series whose labels are these, in text.

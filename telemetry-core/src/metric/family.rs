@@ -1,19 +1,15 @@
-//! The cells of one metric: one, a dense block where the label sets are known at compile time, or a table.
+//! The series of one metric: one, a block where the label sets are known at compile time, or a list.
 //!
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
-//! The cells are shared atomics. Not here: what a cell holds (the files of the instruments).
+//! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
-use std::any::TypeId;
-use std::collections::HashMap;
-use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use parking_lot::RwLock;
-
+use super::Reader;
 use super::labels::{Labels, pairs};
-use crate::label::Label;
-use crate::limits::SERIES_MAX;
+use crate::label::LabelSet;
+use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
+use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Verb, Wanted};
 use crate::value::{Point, Value};
 
 /// What an attribute says of a metric beside its name.
@@ -21,7 +17,7 @@ use crate::value::{Point, Value};
 #[derive(Clone, Copy)]
 pub struct Options {
     /// The bounds of a histogram; none for exponential buckets.
-    pub bounds: Option<&'static [f64]>,
+    pub bounds: Bounds,
     /// Series of a metric whose label sets are not known.
     pub series_max: usize,
 }
@@ -30,221 +26,145 @@ impl Options {
     pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX };
 }
 
-/// The state of one series.
-pub(super) trait Cell: Send + Sync {
-    /// One that has recorded nothing.
-    #[allow(clippy::declare_interior_mutable_const)] // a template for new cells, never used in place
-    const NEW: Self;
-    /// Its value; none where it shows nothing yet.
-    fn value(&self, options: &Options) -> Option<Value>;
-    /// Forgets what was recorded.
-    fn reset(&self);
+/// How many series a block has for these labels; 0 where they are too many, or their set is not known at compile time.
+const fn cardinality<L: Labels>() -> usize {
+    if L::CARDINALITY > DENSE_SERIES_MAX { 0 } else { L::CARDINALITY }
 }
 
 /// All series of one metric.
-pub(super) struct Family<L, C> {
-    labels: PhantomData<fn(L)>,
-    single: C,
-    dense: OnceLock<Box<[Dense<C>]>>,
-    sparse: OnceLock<Sparse<C>>,
+pub(super) struct Family {
+    single: Slot,
+    dense: Block,
+    /// The labels of the block, from the first reading on.
+    dense_labels: OnceLock<Box<[LabelSet]>>,
+    sparse: SeriesList,
     pub options: Options,
 }
 
-/// Keys and values of one set of labels.
-type Pairs = Vec<(&'static str, Label)>;
-
-struct Dense<C> {
-    state: AtomicU8,
-    cell: C,
-}
-
-/// The state of a dense series: one that was never used, one that is shown, one that was removed, and one that is being reset on
-/// its way from removed to shown. A new one needs no reset, so that none of its first recordings is lost to it.
-mod state {
-    pub const NEW: u8 = 0;
-    pub const SHOWN: u8 = 1;
-    pub const REMOVED: u8 = 2;
-    pub const RESETTING: u8 = 3;
-}
-
-impl<C: Cell> Dense<C> {
-    /// Shows the series; what a handle recorded after a removal does not come back.
-    #[cold]
-    fn show(&self) {
-        loop {
-            let change = |from, to| self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Acquire);
-            match self.state.load(Ordering::Acquire) {
-                state::SHOWN => return,
-                state::NEW => drop(change(state::NEW, state::SHOWN)),
-                state::REMOVED if change(state::REMOVED, state::RESETTING).is_ok() => {
-                    self.cell.reset();
-                    return self.state.store(state::SHOWN, Ordering::Release);
-                }
-                _ => std::hint::spin_loop(), // another thread resets it, which is a store or a short lock
-            }
-        }
-    }
-}
-
-struct Sparse<C> {
-    series: RwLock<HashMap<Pairs, Arc<C>>>,
-    overflow: Arc<C>,
-    overflowed: AtomicBool,
-}
-
-/// The cell of one series: in its metric, or kept by its handle.
-pub(super) enum Held<'a, C> {
-    Dense(&'a C),
-    Sparse(Arc<C>),
-}
-
-impl<C> std::ops::Deref for Held<'_, C> {
-    type Target = C;
-
-    fn deref(&self) -> &C {
-        match self {
-            Self::Dense(cell) => cell,
-            Self::Sparse(cell) => cell,
-        }
-    }
-}
-
-impl<L, C: Cell> Family<L, C> {
+impl Family {
     pub const fn new(options: Options) -> Self {
-        Self { labels: PhantomData, single: C::NEW, dense: OnceLock::new(), sparse: OnceLock::new(), options }
+        Self {
+            single: Slot::new(Class::Fixed),
+            dense: Block::new(),
+            dense_labels: OnceLock::new(),
+            sparse: SeriesList::new(),
+            options,
+        }
     }
 
-    /// The cell of a metric without labels.
-    pub const fn single(&self) -> &C {
+    /// The series of a metric without labels.
+    #[inline(always)]
+    pub const fn single(&self) -> &Slot {
         &self.single
     }
-}
 
-impl<L: Labels, C: Cell> Family<L, C> {
-    fn dense(&self) -> &[Dense<C>] {
-        let block = || (0..L::CARDINALITY).map(|_| Dense { state: AtomicU8::new(state::NEW), cell: C::NEW }).collect();
-        self.dense.get_or_init(block)
+    /// The series of these labels, where their set is known at compile time. None where a `Labels` that was written by hand says a
+    /// place beyond its own cardinality; of a derived one the compiler knows that it does not.
+    #[inline(always)]
+    fn dense<L: Labels>(&self, labels: &L) -> Option<&Slot> {
+        // SAFETY: a family is of one metric, whose methods call this with `With` of one label type, which has one cardinality. (The
+        // metric is invariant in its label type, so that it cannot become one of another.)
+        unsafe { self.dense.get(labels.index(), cardinality::<L>()) }
     }
 
-    fn sparse(&self) -> &Sparse<C> {
-        self.sparse.get_or_init(|| Sparse {
-            series: RwLock::default(),
-            overflow: Arc::new(C::NEW),
-            overflowed: AtomicBool::new(false),
-        })
+    /// Records in the series of a metric without labels.
+    #[inline(always)]
+    pub fn act_single(&self, verb: Verb, bits: u64) -> bool {
+        self.single.act(Class::Fixed, verb, bits, &self.options.bounds)
     }
 
-    /// The cell for these labels, made where it is new; the overflow cell where there are too many.
-    pub fn cell(&self, labels: L) -> Held<'_, C> {
-        if TypeId::of::<L>() == TypeId::of::<()>() {
-            return Held::Dense(&self.single);
+    /// Records in the series of these labels, made where it is new; in that of the overflow where there are too many. False where it
+    /// was not recorded.
+    #[inline(always)]
+    pub fn act<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
+        if L::NONE {
+            return self.act_single(verb, bits);
         }
-        if L::CARDINALITY > 0
-            && let Some(dense) = self.dense().get(labels.index())
-        {
-            if dense.state.load(Ordering::Acquire) != state::SHOWN {
-                dense.show();
-            }
-            return Held::Dense(&dense.cell);
+        if cardinality::<L>() > 0 {
+            return self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.options.bounds));
         }
-        let (sparse, labels) = (self.sparse(), pairs(&labels));
-        if let Some(cell) = sparse.series.read().get(&labels) {
-            return Held::Sparse(Arc::clone(cell));
+        let mut key = Packed::<false>::new();
+        labels.key(&mut key);
+        if !key.is_exact() {
+            return self.act_on_text(labels, verb, bits);
         }
-        let mut series = sparse.series.write();
-        if series.len() >= self.options.series_max && !series.contains_key(&labels) {
-            sparse.overflowed.store(true, Ordering::Relaxed);
-            return Held::Sparse(Arc::clone(&sparse.overflow));
+        // SAFETY: the slot is used by `act` and no further.
+        match unsafe { self.sparse.find(&key) } {
+            Some(slot) => slot.act(Class::Listed, verb, bits, &self.options.bounds),
+            None => self.act_slowly(labels, verb, bits),
         }
-        Held::Sparse(Arc::clone(series.entry(labels).or_insert_with(|| Arc::new(C::NEW))))
     }
 
-    /// Ends a series; true where it existed. What a handle that was kept records is not shown, until the labels are used anew.
-    pub fn remove(&self, labels: &L) -> bool {
-        if TypeId::of::<L>() == TypeId::of::<()>() {
+    /// For labels that the words of a key do not tell: the text is compared.
+    #[inline(never)]
+    fn act_on_text<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
+        let mut key = Packed::<true>::new();
+        labels.key(&mut key);
+        let is_same = |text: &[u8]| {
+            let mut compared = Compared::with(text);
+            labels.key(&mut compared);
+            compared.is_same()
+        };
+        // SAFETY: the slot is used by `act` and no further.
+        match unsafe { self.sparse.find_text(&key, is_same) } {
+            Some(slot) => slot.act(Class::Listed, verb, bits, &self.options.bounds),
+            None => self.act_slowly(labels, verb, bits),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn act_slowly<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
+        let mut key = Packed::<true>::new();
+        labels.key(&mut key);
+        self.sparse.act(&self.wanted(&key, &|text| labels.key(text), &|| pairs(labels)), verb, bits, &self.options.bounds)
+    }
+
+    fn wanted<'a>(&self, key: &'a Packed<true>, text: &'a dyn Fn(&mut Encoded), labels: &'a dyn Fn() -> LabelSet) -> Wanted<'a> {
+        Wanted { key, text, labels, series_max: self.options.series_max }
+    }
+
+    /// The series of these labels, to be kept. None as for `with`.
+    pub fn hold<L: Labels>(&self, labels: &L) -> Option<Held<'_>> {
+        if L::NONE {
+            return Some(Held::Own(&self.single));
+        }
+        if cardinality::<L>() > 0 {
+            return self.dense(labels).map(Held::Own);
+        }
+        let mut key = Packed::<true>::new();
+        labels.key(&mut key);
+        self.sparse.hold(&self.wanted(&key, &|text| labels.key(text), &|| pairs(labels))).map(Held::Shared)
+    }
+
+    /// Ends a series; true where it existed.
+    pub fn remove<L: Labels>(&self, labels: &L) -> bool {
+        if L::NONE {
             return false; // a metric without labels is not a series that comes and goes
         }
-        if L::CARDINALITY > 0
-            && let Some(dense) = self.dense().get(labels.index())
-        {
-            let removed = dense.state.compare_exchange(state::SHOWN, state::REMOVED, Ordering::AcqRel, Ordering::Relaxed);
-            return removed.is_ok();
+        if cardinality::<L>() > 0 {
+            return self.dense(labels).is_some_and(Slot::hide);
         }
-        self.sparse().series.write().remove(&pairs(labels)).is_some()
+        self.sparse.remove(&|text| labels.key(text))
     }
 
     /// Adds a point for each series that shows something.
-    pub fn read(&self, points: &mut Vec<Point>) {
-        for (index, dense) in self.dense.get().into_iter().flatten().enumerate() {
-            let labels = (dense.state.load(Ordering::Acquire) == state::SHOWN).then(|| L::from_index(index)).flatten();
-            if let (Some(labels), Some(value)) = (labels, dense.cell.value(&self.options)) {
-                points.push(Point { labels: pairs(&labels), value });
+    pub fn read<L: Labels>(&self, reader: &Reader, points: &mut Vec<Point>, value: impl Fn(&Slot) -> Option<Value>) {
+        if L::NONE {
+            if let Some(value) = value(&self.single) {
+                points.push(Point { labels: LabelSet::default(), value });
             }
+            return;
         }
-        let Some(sparse) = self.sparse.get() else { return };
-        for (labels, cell) in sparse.series.read().iter() {
-            if let Some(value) = cell.value(&self.options) {
-                points.push(Point { labels: labels.clone(), value });
-            }
+        let slots = self.dense.all();
+        if !slots.is_empty() {
+            let set = |index: usize| L::from_index(index).map(|labels| pairs(&labels)).unwrap_or_default();
+            let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
+            let shown = slots.iter().zip(labels).filter(|(slot, _)| slot.shows());
+            points.extend(shown.filter_map(|(slot, labels)| Some(Point { labels: labels.clone(), value: value(slot)? })));
         }
-        if sparse.overflowed.load(Ordering::Relaxed)
-            && let Some(value) = sparse.overflow.value(&self.options)
-        {
-            points.push(Point { labels: vec![("otel.metric.overflow", Label::Bool(true))], value });
-        }
+        let series = self.sparse.of(&reader.series);
+        points
+            .extend(series.iter().filter_map(|series| Some(Point { labels: series.labels.clone(), value: value(&series.slot)? })));
     }
 }
-
-/// The methods that all instruments share: construction by the macro, series by labels, reading by the collection.
-macro_rules! instrument {
-    ($name:ident, $series:ident, $cell:ty, $kind:ident) => {
-        impl<L: $crate::Labels> $name<L> {
-            #[doc = concat!("What `#[metric]` completes; alone it records, but is not declared.")]
-            #[allow(clippy::new_without_default)] // only a macro makes a useful one
-            pub const fn new() -> Self {
-                Self { family: Family::new(Options::DEFAULT) }
-            }
-
-            #[doc(hidden)]
-            #[must_use]
-            pub const fn __declared(mut self, options: Options) -> Self {
-                let buckets = matches!($crate::MetricKind::$kind, $crate::MetricKind::Histogram);
-                assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
-                self.family.options = options;
-                self
-            }
-
-            /// The series of these labels, made where it is new. A handle may be kept, which saves the look-up.
-            ///
-            /// Beyond `max_series` sets of labels that are not known at compile time, this is the overflow series.
-            pub fn with(&self, labels: L) -> $series<'_> {
-                $series { cell: self.family.cell(labels), options: &self.family.options }
-            }
-
-            /// Ends a series; true where it existed. When its labels are used again it starts from nothing.
-            ///
-            /// What a kept handle records after this is not shown. A metric without labels cannot be removed.
-            pub fn remove(&self, labels: &L) -> bool {
-                self.family.remove(labels)
-            }
-        }
-
-        impl<L: $crate::Labels> $crate::metric::Metric for $name<L> {
-            const KIND: $crate::MetricKind = $crate::MetricKind::$kind;
-        }
-
-        impl<L: $crate::Labels> $crate::metric::MetricSource for $name<L> {
-            fn read(&self, points: &mut Vec<$crate::value::Point>) {
-                if std::any::TypeId::of::<L>() == std::any::TypeId::of::<()>() {
-                    if let Some(value) = <$cell as Cell>::value(self.family.single(), &self.family.options) {
-                        points.push($crate::value::Point { labels: Vec::new(), value });
-                    }
-                } else {
-                    self.family.read(points);
-                }
-            }
-        }
-    };
-}
-
-pub(super) use instrument;

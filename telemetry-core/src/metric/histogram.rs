@@ -1,16 +1,24 @@
 //! Histograms: distributions over base-2 exponential buckets, or over explicit bounds on request.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::distribution::HistogramCell;
-use super::family::{Cell, Family, Held, Options, instrument};
-use super::timer::Timer;
+use super::family::{Family, Options};
+use super::labels::Labels;
+use super::series::{Handle, Series, Target, instrument, verbs};
+use super::timer::{Recorder, Timer};
+use crate::distribution::Merged;
+use crate::thread::Verb;
 
 /// A distribution of values, with their count, sum, least and greatest.
 ///
 /// Shape: at most [`HISTOGRAM_BUCKETS_MAX`](crate::limits::HISTOGRAM_BUCKETS_MAX) exponential buckets on each side of zero, whose
 /// scale adapts; or, with `bounds = [..]`, `k` ascending bounds that give `k + 1` counts. What is infinite or not a number is
 /// dropped and counted in `telemetry_measurements_rejected`.
+///
+/// Cost: a look-up in two small tables and four adds; a thread's first value and one that changes the scale take a lock and some
+/// memory. Whole numbers are faster than floating-point numbers, and their sum is exact. Memory: 1.4 KiB a series and thread that
+/// records it, twice that with values below zero.
 ///
 /// ```
 /// use telemetry_core::{Histogram, metric};
@@ -28,13 +36,8 @@ use super::timer::Timer;
 /// timer.stop();
 /// ```
 pub struct Histogram<L = ()> {
-    family: Family<L, HistogramCell>,
-}
-
-/// One series of a [`Histogram`] with labels.
-pub struct HistogramSeries<'a> {
-    cell: Held<'a, HistogramCell>,
-    options: &'a Options,
+    family: Family,
+    labels: PhantomData<fn(L) -> L>,
 }
 
 /// A number that a histogram takes.
@@ -45,53 +48,92 @@ pub struct HistogramSeries<'a> {
 pub trait Sample: Copy {
     /// The value; beyond 2^53 a whole number loses its last bits.
     fn to_f64(self) -> f64;
+
+    /// The value, where it is whole and not negative by its type or by its sign.
+    fn to_u64(self) -> Option<u64> {
+        None
+    }
 }
 
 macro_rules! samples {
-    ($($number:ty)*) => {
+    ($($number:ty)*; $($whole:ty)*) => {
         $(impl Sample for $number {
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+        })*
+        $(impl Sample for $whole {
+            #[inline(always)]
             #[allow(clippy::cast_lossless, clippy::cast_precision_loss)]
             fn to_f64(self) -> f64 {
                 self as f64
+            }
+
+            #[inline(always)]
+            fn to_u64(self) -> Option<u64> {
+                self.try_into().ok()
             }
         })*
     };
 }
 
-samples!(f64 f32 u64 u32 u16 u8 usize i64 i32 i16 i8 isize);
+samples!(f64 f32; u64 u32 u16 u8 usize i64 i32 i16 i8 isize);
 
-instrument!(Histogram, HistogramSeries, HistogramCell, Histogram);
+instrument!(Histogram, Histogram, |slot, _reader| slot.distribution().and_then(Merged::into_value), None);
 
-impl Histogram {
+verbs!(Histogram {
     /// Records one value, in the unit of the metric.
+    #[inline(always)]
     pub fn record(&self, value: impl Sample) {
-        self.family.single().record(value.to_f64(), &self.family.options);
+        match value.to_u64() {
+            Some(n) => self.update(Verb::RecordWhole, n),
+            None => self.update(Verb::RecordFloat, value.to_f64().to_bits()),
+        }
     }
 
     /// Records a time, in seconds.
+    #[inline(always)]
     pub fn record_duration(&self, duration: Duration) {
         self.record(duration.as_secs_f64());
     }
+});
 
+impl Histogram {
     /// Starts a timer that records the seconds until it is stopped or dropped.
-    pub fn start_timer(&self) -> Timer<'_> {
-        Timer::start(Held::Dense(self.family.single()), &self.family.options)
+    pub fn start_timer(&self) -> Timer<&Self> {
+        Timer::start(self)
     }
 }
 
-impl<'a> HistogramSeries<'a> {
-    /// Records one value, in the unit of the metric.
-    pub fn record(&self, value: impl Sample) {
-        self.cell.record(value.to_f64(), self.options);
-    }
-
-    /// Records a time, in seconds.
-    pub fn record_duration(&self, duration: Duration) {
-        self.record(duration.as_secs_f64());
-    }
-
+impl<L: Labels, K: Labels> Series<'_, Histogram<L>, K> {
     /// Starts a timer that records the seconds until it is stopped or dropped.
-    pub fn start_timer(self) -> Timer<'a> {
-        Timer::start(self.cell, self.options)
+    pub fn start_timer(self) -> Timer<Self> {
+        Timer::start(self)
+    }
+}
+
+impl<L: Labels> Handle<'_, Histogram<L>> {
+    /// Starts a timer that records the seconds until it is stopped or dropped.
+    pub fn start_timer(&self) -> Timer<&Self> {
+        Timer::start(self)
+    }
+}
+
+impl Recorder for &Histogram {
+    fn seconds(&self, duration: Duration) {
+        self.record_duration(duration);
+    }
+}
+
+impl<L: Labels, K: Labels> Recorder for Series<'_, Histogram<L>, K> {
+    fn seconds(&self, duration: Duration) {
+        self.record_duration(duration);
+    }
+}
+
+impl<L: Labels> Recorder for &Handle<'_, Histogram<L>> {
+    fn seconds(&self, duration: Duration) {
+        self.record_duration(duration);
     }
 }

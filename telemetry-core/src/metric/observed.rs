@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::labels::{Labels, pairs};
-use super::{MEASUREMENTS_REJECTED, MetricSource};
+use super::{MEASUREMENTS_REJECTED, MetricSource, Reader};
+use crate::label::LabelSet;
 use crate::limits::SERIES_MAX;
 use crate::value::{Point, Value};
 
@@ -24,11 +25,11 @@ macro_rules! observations {
     ($($number:ty => $variant:ident),*) => {
         $(impl Observation for $number {
             fn points(self, points: &mut Vec<Point>) {
-                points.push(Point { labels: Vec::new(), value: Value::$variant(self) });
+                points.push(Point { labels: LabelSet::default(), value: Value::$variant(self) });
             }
         }
 
-        impl<L: Labels> Observation for Vec<(L, $number)> {
+        impl<L: Labels + 'static> Observation for Vec<(L, $number)> {
             fn points(self, points: &mut Vec<Point>) {
                 points.extend(self.into_iter().map(|(labels, number)| Point {
                     labels: pairs(&labels),
@@ -60,7 +61,7 @@ impl<T> ObservedFn<T> {
 }
 
 impl<T: Observation> MetricSource for ObservedFn<T> {
-    fn read(&self, points: &mut Vec<Point>) {
+    fn read(&self, _: &Reader, points: &mut Vec<Point>) {
         (self.0)().points(points);
         let mut seen = HashSet::new();
         points.retain(|point| {

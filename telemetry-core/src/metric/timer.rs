@@ -2,28 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-use super::distribution::HistogramCell;
-use super::family::{Held, Options};
-
 /// Records the seconds since its start into a histogram, when it is stopped or dropped.
 #[must_use = "a timer that is dropped at once records no time"]
-pub struct Timer<'a> {
-    cell: Held<'a, HistogramCell>,
-    options: &'a Options,
+pub struct Timer<R: Recorder> {
+    recorder: R,
     began: Instant,
     armed: bool,
 }
 
-impl<'a> Timer<'a> {
-    pub(super) fn start(cell: Held<'a, HistogramCell>, options: &'a Options) -> Self {
-        Self { cell, options, began: Instant::now(), armed: true }
+/// What a timer records into: a histogram without labels, a series of one, or a handle.
+pub trait Recorder {
+    /// Records a time, in seconds.
+    fn seconds(&self, duration: Duration);
+}
+
+impl<R: Recorder> Timer<R> {
+    pub(super) fn start(recorder: R) -> Self {
+        Self { recorder, began: Instant::now(), armed: true }
     }
 
     /// Records now, and tells the time.
     pub fn stop(mut self) -> Duration {
         self.armed = false;
         let elapsed = self.began.elapsed();
-        self.cell.record(elapsed.as_secs_f64(), self.options);
+        self.recorder.seconds(elapsed);
         elapsed
     }
 
@@ -33,10 +35,10 @@ impl<'a> Timer<'a> {
     }
 }
 
-impl Drop for Timer<'_> {
+impl<R: Recorder> Drop for Timer<R> {
     fn drop(&mut self) {
         if self.armed {
-            self.cell.record(self.began.elapsed().as_secs_f64(), self.options);
+            self.recorder.seconds(self.began.elapsed());
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Up-down counters: sums that grow and shrink.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::marker::PhantomData;
 
-use super::family::{Cell, Family, Held, Options, instrument};
+use super::family::{Family, Options};
+use super::series::{Target, instrument, verbs};
+use crate::thread::{Space, Verb};
 use crate::value::Value;
 
 /// A sum of `i64` that grows and shrinks, such as the number of requests in flight; it wraps at its ends.
+///
+/// Cost: what a plain add costs, and a thread's first record a lock. Memory: 8 bytes in the row of each thread that records.
 ///
 /// ```
 /// use telemetry_core::{UpDownCounter, metric};
@@ -20,82 +24,44 @@ use crate::value::Value;
 /// assert_eq!(IN_FLIGHT.value(), 2);
 /// ```
 pub struct UpDownCounter<L = ()> {
-    family: Family<L, UpDownCell>,
+    family: Family,
+    labels: PhantomData<fn(L) -> L>,
 }
 
-/// One series of an [`UpDownCounter`] with labels.
-pub struct UpDownCounterSeries<'a> {
-    cell: Held<'a, UpDownCell>,
-    #[allow(dead_code)] // only a histogram reads its options
-    options: &'a Options,
-}
+instrument!(
+    UpDownCounter,
+    UpDownCounter,
+    |slot, reader| Some(Value::I64(slot.whole(Some(&reader.sums)).cast_signed())),
+    Some(Space::Whole)
+);
 
-pub struct UpDownCell(AtomicI64);
-
-impl Cell for UpDownCell {
-    const NEW: Self = Self(AtomicI64::new(0));
-
-    fn value(&self, _: &Options) -> Option<Value> {
-        Some(Value::I64(self.0.load(Ordering::Relaxed)))
-    }
-
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-instrument!(UpDownCounter, UpDownCounterSeries, UpDownCell, UpDownCounter);
-
-impl UpDownCounter {
+verbs!(UpDownCounter {
     /// Adds one.
+    #[inline(always)]
     pub fn inc(&self) {
-        self.add(1);
+        self.update(Verb::Increment, 1);
     }
 
     /// Takes one away.
+    #[inline(always)]
     pub fn dec(&self) {
-        self.sub(1);
+        self.update(Verb::Decrement, 1);
     }
 
     /// Adds `n`.
+    #[inline(always)]
     pub fn add(&self, n: i64) {
-        self.family.single().0.fetch_add(n, Ordering::Relaxed);
+        self.update(Verb::Add, n.cast_unsigned());
     }
 
     /// Takes `n` away.
+    #[inline(always)]
     pub fn sub(&self, n: i64) {
-        self.family.single().0.fetch_sub(n, Ordering::Relaxed);
+        self.add(n.wrapping_neg());
     }
 
-    /// The sum now.
+    /// The sum now, of all threads. Cost: a lock and one load a thread.
     pub fn value(&self) -> i64 {
-        self.family.single().0.load(Ordering::Relaxed)
+        self.read(|slot| slot.whole(None)).unwrap_or(0).cast_signed()
     }
-}
-
-impl UpDownCounterSeries<'_> {
-    /// Adds one.
-    pub fn inc(&self) {
-        self.add(1);
-    }
-
-    /// Takes one away.
-    pub fn dec(&self) {
-        self.sub(1);
-    }
-
-    /// Adds `n`.
-    pub fn add(&self, n: i64) {
-        self.cell.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Takes `n` away.
-    pub fn sub(&self, n: i64) {
-        self.cell.0.fetch_sub(n, Ordering::Relaxed);
-    }
-
-    /// The sum now.
-    pub fn value(&self) -> i64 {
-        self.cell.0.load(Ordering::Relaxed)
-    }
-}
+});

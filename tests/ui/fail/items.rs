@@ -42,6 +42,11 @@ struct TwoOfAName {
     b: bool,
 }
 
+#[derive(Labels)]
+struct Generic<T> {
+    value: T,
+}
+
 /// .
 #[metric(name = "bounds_of_a_counter", bounds = [1.0])]
 static BOUNDED: Counter;

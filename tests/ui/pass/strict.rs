@@ -22,6 +22,27 @@ pub enum Method {
     Put,
 }
 
+/// Labels that borrow.
+#[derive(Labels)]
+pub struct Route<'text> {
+    /// Told by its address.
+    pub method: &'static ::core::primitive::str,
+    /// Told by its address.
+    pub scheme: &'static str,
+    /// Told by what it says.
+    pub path: &'text str,
+    /// A newtype that borrows.
+    pub host: Host<'text>,
+}
+
+/// A newtype that borrows.
+#[derive(Labels)]
+pub struct Host<'text>(pub &'text str);
+
+/// Requests.
+#[metric(name = "strict_requests")]
+pub static REQUESTS: Counter<Route<'static>>;
+
 /// Labels.
 #[derive(Labels)]
 pub struct Call {

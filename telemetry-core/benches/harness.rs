@@ -1,0 +1,178 @@
+//! A bench of operations that take less than the clock can tell: rounds over all cases in turn, so that what disturbs the machine
+//! disturbs all of them, and medians over the rounds.
+//!
+//! One line a case, tab-separated: `subject/case/threads`, the median of the rounds and their 10th percentile in nanoseconds an
+//! operation, and the median of the floor: a plain, non-atomic add in the same loop. An operation's time is that of a core: with
+//! more threads than cores the wall time is multiplied by the cores and divided among all operations.
+//!
+//! Arguments: words that a line must contain, any of them; `--rounds N`. `--table` is left to the bench.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Who makes the floor.
+pub const FLOOR: &str = "plain";
+
+/// A loop of so many operations.
+type Run = Box<dyn Fn(u64) + Send + Sync>;
+
+/// One line: who, what, and a loop of it.
+pub struct Case {
+    subject: &'static str,
+    case: &'static str,
+    run: Run,
+}
+
+impl Case {
+    /// An operation that takes nothing.
+    pub fn new(subject: &'static str, case: &'static str, operation: impl Fn() + Send + Sync + 'static) -> Self {
+        let run = move |n| {
+            for _ in 0..n {
+                operation();
+            }
+        };
+        Self { subject, case, run: Box::new(run) }
+    }
+
+    /// An operation that takes one input of these, in turn.
+    pub fn fed<T: Copy + Send + Sync + 'static>(
+        subject: &'static str,
+        case: &'static str,
+        inputs: &[T; 256],
+        operation: impl Fn(T) + Send + Sync + 'static,
+    ) -> Self {
+        let inputs = Box::new(*inputs);
+        let run = move |n: u64| {
+            let inputs: &[T; 256] = black_box(&inputs);
+            for i in 0..n {
+                operation(inputs[i as usize % 256]);
+            }
+        };
+        Self { subject, case, run: Box::new(run) }
+    }
+
+    /// The floor of a case without an input.
+    pub fn floor(case: &'static str) -> Self {
+        let run = |n| {
+            let cell = AtomicU64::new(0);
+            let cell = black_box(&cell);
+            for _ in 0..n {
+                cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            }
+        };
+        Self { subject: FLOOR, case, run: Box::new(run) }
+    }
+
+    /// The floor of a case with inputs: a plain add, and a number that is made of each input.
+    pub fn fed_floor<T: Copy + Send + Sync + 'static>(
+        case: &'static str,
+        inputs: &[T; 256],
+        number: impl Fn(T) -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        let inputs = Box::new(*inputs);
+        let run = move |n: u64| {
+            let inputs: &[T; 256] = black_box(&inputs);
+            let (cell, mut sum) = (AtomicU64::new(0), 0_u64);
+            let cell = black_box(&cell);
+            for i in 0..n {
+                sum = sum.wrapping_add(number(inputs[i as usize % 256]));
+                cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            }
+            black_box(sum);
+        };
+        Self { subject: FLOOR, case, run: Box::new(run) }
+    }
+
+    /// Nanoseconds an operation, when this many threads do `n` each.
+    fn time(&self, threads: usize, n: u64) -> f64 {
+        let barrier = Barrier::new(threads + 1);
+        let (barrier, run) = (&barrier, &self.run);
+        let wall = thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(move || {
+                        run(1_000); // what a thread does once is not what is measured
+                        barrier.wait();
+                        let began = Instant::now();
+                        run(n);
+                        (began, Instant::now())
+                    })
+                })
+                .collect();
+            barrier.wait();
+            let spans: Vec<_> = workers.into_iter().map(|worker| worker.join().expect("a loop")).collect();
+            let began = spans.iter().map(|span| span.0).min();
+            let ended = spans.iter().map(|span| span.1).max();
+            ended.zip(began).map_or(Duration::ZERO, |(ended, began)| ended - began)
+        });
+        let cores = thread::available_parallelism().map_or(1, usize::from).min(threads);
+        wall.as_nanos() as f64 * cores as f64 / (n as f64 * threads as f64)
+    }
+}
+
+/// What came out for a case with a number of threads: nanoseconds an operation.
+pub struct Line {
+    pub subject: &'static str,
+    pub case: &'static str,
+    pub threads: usize,
+    pub median: f64,
+    pub p10: f64,
+}
+
+/// Runs the cases with each number of threads, prints the lines and returns them.
+pub fn main(cases: Vec<Case>, threads: &[usize]) -> Vec<Line> {
+    let (words, rounds) = arguments();
+    let line = |case: &Case, threads: usize| format!("{}/{}/{threads}", case.subject, case.case);
+    let wanted = |case: &Case, threads| words.is_empty() || words.iter().any(|word| line(case, threads).contains(word.as_str()));
+    let mut runs: Vec<(&Case, usize, u64, Vec<f64>)> = Vec::new();
+    for &threads in threads {
+        let names: Vec<_> = cases.iter().filter(|case| wanted(case, threads)).map(|case| case.case).collect();
+        for case in cases.iter().filter(|case| wanted(case, threads) || case.subject == FLOOR && names.contains(&case.case)) {
+            // Long enough for the clock and, with more threads than cores, for the scheduler.
+            let round = if threads > 2 { 24e6 } else { 3e6 };
+            let share = thread::available_parallelism().map_or(1, usize::from).min(threads) as f64 / threads as f64;
+            let n = round * share / case.time(threads, 20_000).max(0.1);
+            runs.push((case, threads, (n as u64).max(100), Vec::new()));
+        }
+    }
+    for _ in 0..rounds {
+        for (case, threads, n, times) in &mut runs {
+            times.push(case.time(*threads, *n));
+        }
+    }
+    for run in &mut runs {
+        run.3.sort_by(f64::total_cmp);
+    }
+    let at = |times: &[f64], part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    let line = |(case, threads, _, times): &(&Case, usize, u64, Vec<f64>)| Line {
+        subject: case.subject,
+        case: case.case,
+        threads: *threads,
+        median: at(times, 0.5),
+        p10: at(times, 0.1),
+    };
+    let lines: Vec<_> = runs.iter().map(line).collect();
+    println!("subject/case/threads\tmedian ns\tp10 ns\tfloor ns");
+    for Line { subject, case, threads, median, p10 } in &lines {
+        let floor = lines.iter().find(|line| line.subject == FLOOR && line.case == *case && line.threads == *threads);
+        let floor = floor.map_or(f64::NAN, |floor| floor.median);
+        println!("{subject}/{case}/{threads}\t{median:.3}\t{p10:.3}\t{floor:.3}");
+    }
+    lines
+}
+
+fn arguments() -> (Vec<String>, usize) {
+    let (mut words, mut rounds) = (Vec::new(), 31);
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench" && argument != "--table");
+    while let Some(argument) = arguments.next() {
+        if argument == "--rounds" {
+            rounds = arguments.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0).expect("--rounds wants a number above zero");
+        } else {
+            words.push(argument);
+        }
+    }
+    (words, rounds)
+}

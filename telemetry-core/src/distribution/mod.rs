@@ -1,0 +1,8 @@
+//! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`shard`), and the sum of all threads (`merge`).
+
+mod mapping;
+mod merge;
+mod shard;
+
+pub use merge::Merged;
+pub use shard::Shard;

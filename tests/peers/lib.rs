@@ -1,0 +1,1 @@
+//! A bench of other metrics libraries, with nothing to import.
