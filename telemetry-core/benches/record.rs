@@ -1,4 +1,4 @@
-//! What recording costs, beside the limit, a plain add, and beside a shared atomic.
+//! What recording costs, beside the limit, a plain add; a counter also beside a shared atomic.
 
 mod harness;
 

@@ -41,7 +41,7 @@ mod row;
 mod distribution;
 #[allow(unsafe_code)]
 mod thread;
-#[allow(unsafe_code)] // one call, in `family`
+#[allow(unsafe_code)] // three calls, in `family`
 mod metric;
 mod property;
 mod snapshot;

@@ -18,12 +18,13 @@ pub const SERIES_MAX: usize = 2_000;
 /// A larger set is kept in a table, under the limit of `max_series`.
 pub const DENSE_SERIES_MAX: usize = 4_096;
 
-/// Series of one metric that one thread remembers, where they are not known at compile time: 128 bytes each.
+/// Series of one metric that one thread remembers, where they are not known at compile time: 128 to 256 bytes each.
 ///
 /// A thread that meets more forgets them all and asks the list of all series again, which takes a lock.
 pub const TABLE_SERIES_MAX: usize = 1 << 14;
 
-/// Cells of the first row of a thread: 8 bytes each. A row doubles when a thread records a series beyond it.
+/// Cells of the first row of a thread, which has one for each kind, and others for label sets that are not known at compile time: 8
+/// bytes each. A row doubles when a thread records a series beyond it.
 ///
 /// A series beyond the shortest row that a thread has in use costs a call more.
 pub const CELLS_FIRST: usize = if cfg!(any(loom, miri)) { 2 } else { 512 };

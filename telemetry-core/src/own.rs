@@ -25,7 +25,7 @@ declare!(
 );
 declare!(
     MEASUREMENTS_REJECTED_ENTRY: MEASUREMENTS_REJECTED, "telemetry_measurements_rejected", "{measurement}",
-    "Measurements that were dropped: not a number, infinite, below zero where only growth is allowed, or observed beyond the limit of series."
+    "Measurements that were dropped: not a number, infinite, below zero where only growth is allowed, observed beyond the limit of series, or made by an allocator within this library."
 );
 declare!(
     EVENTS_DROPPED_ENTRY: EVENTS_DROPPED, "telemetry_events_dropped", "{event}",

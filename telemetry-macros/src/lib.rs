@@ -24,7 +24,7 @@ use proc_macro::TokenStream;
 /// | `name` | both | `[A-Za-z][A-Za-z0-9_./-]{0,254}`, a literal or a const expression; unique in the program, without regard to case |
 /// | `unit` | both | in UCUM, such as `"By"`, `"s"` or `"{request}"`; none where it is absent |
 /// | `bounds = [..]` | a `Histogram` | explicit bounds, finite and ascending; base-2 exponential buckets where it is absent |
-/// | `max_series = N` | a static with labels | series before the overflow series, where the label sets are not known at compile time |
+/// | `max_series = N` | a static with labels | series before the overflow series, where the label sets are not known at compile time or are more than 4,096; 2,000 where it is absent |
 /// | `kind` | a function | `"gauge"` (where it is absent), `"counter"` or `"up_down_counter"` |
 ///
 /// A function returns `u64`, `i64` or `f64`, an `Option` of one, or a `Vec` of labels and numbers. The doc comment is the description.
@@ -79,6 +79,9 @@ pub fn collector(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   struct in its place.
 /// - A variant is a value in snake case; `#[label(name = "GET")]` gives another.
 /// - An enum or a newtype alone is one label, named after the type in snake case, or by `#[label(name = "…")]` on the type.
+/// - Fields are enums or newtypes that derive it, `bool`, whole numbers, `&str`, `String` or `Cow<str>`. A struct or a newtype may borrow
+///   (`struct Route<'a>(&'a str)`), and cannot be generic otherwise. A field that is written `&'static str` is told by its address; an
+///   alias of it is told by its letters.
 #[proc_macro_derive(Labels, attributes(label))]
 pub fn derive_labels(item: TokenStream) -> TokenStream {
     labels::expand(item.into()).into()

@@ -16,7 +16,7 @@ pub struct Series<'a, M, L> {
 /// One series, to be kept: its verbs look nothing up.
 ///
 /// Made by `handle`. What it records after its series was removed is not shown, or, where the label sets are known at compile time,
-/// begins the series anew.
+/// begins the series anew. One that was made beyond `max_series` stays with the overflow series, also when there is room again.
 pub struct Handle<'a, M> {
     pub(super) metric: &'a M,
     /// None where the handle was made within an allocator that was at the list of series: it records nothing.
@@ -123,7 +123,8 @@ macro_rules! instrument {
                 $crate::Handle { metric: self, held }
             }
 
-            /// Ends a series; true where it existed. When its labels are used again it starts from nothing.
+            /// Ends a series; true where it existed, so not for labels that went to the overflow series. When its labels are used again it
+            /// starts from nothing. What a [`Handle`](crate::Handle) to it then records: see there.
             ///
             /// A metric without labels cannot be removed.
             pub fn remove(&self, labels: &L::With<'_>) -> bool {

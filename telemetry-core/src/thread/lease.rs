@@ -130,7 +130,7 @@ impl<T> Cells<T> {
     }
 }
 
-/// Whether the sum of a start and an offset tells that both are valid. Elsewhere each record takes the slow path's call.
+/// Whether the sum of a start and an offset tells that both are valid. Elsewhere each record of a fixed slot takes the slow path's call.
 pub const BY_SUM: bool = cfg!(all(target_pointer_width = "64", not(telemetry_portable)));
 
 /// The rows of one slab.

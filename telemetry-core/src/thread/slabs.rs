@@ -15,8 +15,8 @@ use crate::distribution::{Merged, Shard};
 use crate::limits::{CELLS_FIRST, CELLS_MAX};
 use crate::row::Row;
 
-/// Whose series are in a `Slabs`: those that the program's text bounds would else lie among those that come and go, and every thread
-/// would have room for all of them.
+/// Whose series are in a `Slabs`. Those whose number the program's text bounds are kept apart from those that come and go: else every
+/// thread would have room for all of the latter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Class {
