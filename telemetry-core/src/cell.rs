@@ -8,11 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// The atomics of what threads share: those of `std`, or of `loom` where a model runs them in every order.
 #[cfg(loom)]
-pub use checked::{AtomicI32, AtomicPtr, AtomicU64};
-#[cfg(loom)]
-pub use loom::sync::atomic::AtomicBool;
+pub use checked::{AtomicPtr, AtomicU64};
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64};
+pub use std::sync::atomic::{AtomicPtr, AtomicU64};
 
 /// The atomics of `loom`, which panic when one is dropped that another thread may still be at.
 #[cfg(loom)]
@@ -54,7 +52,6 @@ mod checked {
     }
 
     checked! {
-        AtomicI32, i32;
         AtomicPtr<T>, *mut T;
         AtomicU64, u64;
     }
@@ -74,6 +71,12 @@ pub fn decrement(cell: &AtomicU64) {
     cell.store(cell.load(Relaxed).wrapping_sub(1), Relaxed);
 }
 
+/// Adds one where the place differs from one time to the next, so that nothing waits for what was stored last.
+#[inline(always)]
+pub fn count(cell: &AtomicU64) {
+    cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
 /// Adds a number, modulo 2^64.
 #[inline(always)]
 pub fn add(cell: &AtomicU64, n: u64) {
@@ -84,7 +87,7 @@ pub fn add(cell: &AtomicU64, n: u64) {
 /// Adds a number, modulo 2^64; true where it went beyond.
 #[inline(always)]
 pub fn add_carrying(cell: &AtomicU64, n: u64) -> bool {
-    let (sum, carry) = opaque(cell.load(Relaxed)).overflowing_add(n);
+    let (sum, carry) = cell.load(Relaxed).overflowing_add(n);
     cell.store(sum, Relaxed);
     carry
 }

@@ -1,11 +1,12 @@
 //! Which base-2 exponential bucket a number belongs to, as OpenTelemetry's data model defines them ("Exponential Histogram").
 //!
 //! Bucket `index` holds the values in `(base^index, base^(index + 1)]` with `base = 2^(2^-scale)`. Up to scale [`COARSE`] the mapping is
-//! exact: the upper 9 bits of the mantissa name a bin that at most one bound of that scale lies in, and one comparison with that
-//! bound tells the side; coarser scales are shifts of the index. This is the look-up of "A fast implementation of histograms with
-//! logarithmic bins" (Dynatrace's DynaHist) with the correction done in whole numbers. A bound belongs to the bucket below it: so it
-//! is the number before a value, one bit less, that is looked up, and a power of two needs no case of its own. Finer scales divide by
-//! the bound below and take five terms of the logarithm's series, within 2^-30 of a bucket at the finest; no library is called.
+//! exact and one addition: the bits of a number, read as a whole number, are its logarithm with straight lines between the powers of
+//! two, and what is missing to the index is a number for each of 512 bins of the mantissa. A bin has at most one bound in it, and its
+//! number is such that the sum carries into the index just beyond that bound. Coarser scales are shifts of the index. This is the
+//! look-up of "A fast implementation of histograms with logarithmic bins" (Dynatrace's DynaHist), with the comparison that corrects
+//! it made part of the number. Finer scales divide by the bound below and take five terms of the logarithm's series, within 2^-30 of
+//! a bucket at the finest; no library is called.
 
 /// The finest scale of the look-up.
 pub const COARSE: i32 = 8;
@@ -31,15 +32,14 @@ const ROOTS: [u128; COARSE as usize] = [
     0x8058d7d2_d5e5f6b0_94d589f6_08ee4aa2,
 ];
 
-/// What the look-up reads. A mantissa is in the upper 52 bits of a word.
-struct Tables {
-    /// How many bounds, without the first, are not above the first mantissa of a bin.
-    below: [u8; 1 << BIN_BITS],
-    /// The mantissa of the greatest `f64` that is not above `2^((i + 1)/256)`; the last is beyond all.
-    next: [u64; BOUNDS],
-}
+/// Beyond these bits of [`coarse_bits`] is the bucket.
+pub const COARSE_BITS: u32 = MANTISSA_BITS - COARSE as u32;
 
-static TABLES: Tables = tables(&bounds());
+/// The bucket of 1.0 and of what is just above it in the upper bits of [`coarse_bits`]. A power of two, so that it may be shifted first.
+pub const COARSE_ONE: i32 = (EXPONENT_BIAS + 1) << COARSE;
+
+/// What is added to the bits of a number, by the upper 9 bits of its mantissa. 4 KiB.
+const STEPS: &[u64; 1 << BIN_BITS] = &steps(&bounds());
 
 /// The mantissas of the greatest `f64`s that are not above `2^(i/256)`; the last is beyond all.
 static BOUND: [u64; BOUNDS + 1] = bounds();
@@ -61,22 +61,26 @@ const fn bounds() -> [u64; BOUNDS + 1] {
     bounds
 }
 
-const fn tables(bounds: &[u64; BOUNDS + 1]) -> Tables {
-    let mut tables = Tables { below: [0; 1 << BIN_BITS], next: [u64::MAX; BOUNDS] };
-    let mut i = 0;
-    while i + 1 < BOUNDS {
-        tables.next[i] = bounds[i + 1] << (64 - MANTISSA_BITS);
-        i += 1;
-    }
-    let (mut bin, mut count) = (0, 0);
-    while bin < tables.below.len() {
-        while bounds[count + 1] <= (bin as u64) << (MANTISSA_BITS - BIN_BITS) {
-            count += 1;
+const fn steps(bounds: &[u64; BOUNDS + 1]) -> [u64; 1 << BIN_BITS] {
+    const BIN: u32 = MANTISSA_BITS - BIN_BITS;
+    let mut steps = [0; 1 << BIN_BITS];
+    let (mut bin, mut index) = (0, 0);
+    while bin < steps.len() {
+        // The first number of the bin, and how far its bits alone are beyond the bucket that they show.
+        let (first, beyond) = ((bin as u64) << BIN, (bin as u64 & 1) << BIN);
+        let shown = bin as u64 >> 1;
+        // Of the bound in this bin, by which number it is exceeded. The first bound is the power of two, with which the mantissa begins.
+        let bound = if bin == 0 { bounds[0] } else { bounds[index + 1] };
+        let has_bound = bound < first + (1 << BIN);
+        let before = if bin == 0 { u64::MAX } else { index as u64 };
+        let to_index = (before.wrapping_sub(shown).wrapping_add(1 << COARSE)) << COARSE_BITS; // and one octave, for `COARSE_ONE`
+        steps[bin] = if has_bound { to_index.wrapping_add((1 << COARSE_BITS) - beyond - (bound + 1 - first)) } else { to_index };
+        if has_bound && bin > 0 {
+            index += 1;
         }
-        tables.below[bin] = count as u8; // at most 255: the last bound is beyond all
         bin += 1;
     }
-    tables
+    steps
 }
 
 /// The product of two numbers with 127 bits behind the point.
@@ -89,20 +93,19 @@ const fn multiply(a: u128, b: u128) -> u128 {
     (high << 1) | ((middle >> 63) & 1)
 }
 
-/// The bucket at scale [`COARSE`] of a normal number above zero, by its bits. Of other bits it is some bucket of no such number, but
-/// for subnormal numbers, infinities and NaN.
+/// The bucket at scale [`COARSE`], above [`COARSE_BITS`] bits of no meaning and counted from `-COARSE_ONE`, of a normal number above
+/// zero, by its bits. Of other bits it is something else.
 #[inline(always)]
-pub fn coarse(bits: u64) -> i32 {
-    const EXPONENT: u32 = MANTISSA_BITS - COARSE as u32; // where the exponent is a multiple of the buckets of a doubling
-    let before = bits.wrapping_sub(1);
-    let mantissa = before << (64 - MANTISSA_BITS);
-    let below = TABLES.below[(mantissa >> (64 - BIN_BITS)) as usize];
-    let octave = (before >> EXPONENT) as i32 & -(BOUNDS as i32);
-    octave + i32::from(below) + i32::from(mantissa >= TABLES.next[usize::from(below)]) - (EXPONENT_BIAS << COARSE)
+pub fn coarse_bits(bits: u64) -> u64 {
+    bits.wrapping_add(STEPS[(bits >> (MANTISSA_BITS - BIN_BITS)) as usize % STEPS.len()])
+}
+
+/// The bucket at scale [`COARSE`] of a normal number above zero, by its bits.
+fn coarse(bits: u64) -> i32 {
+    (coarse_bits(bits) >> COARSE_BITS) as i32 - COARSE_ONE
 }
 
 /// Whether these are the bits of a normal number above zero.
-#[inline(always)]
 pub fn is_normal(bits: u64) -> bool {
     const LEAST: u64 = 1 << MANTISSA_BITS; // the bits of the least normal number; infinity's are 0x7FF times that
     bits.wrapping_sub(LEAST) < 0x7FE * LEAST

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::shard::{Shard, Side, Tally, excess, of_key};
+use super::shard::{Shard, Side, Tally, excess};
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
 use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
 
@@ -87,7 +87,7 @@ impl Merged {
         } else {
             self.downscale(self.scale - shard.scale);
             // First to where both have room: at a finer scale the buckets between them may be more than there is memory.
-            let (finer, negative) = (shard.scale - self.scale, shard.negative.as_ref());
+            let (finer, negative) = (shard.scale - self.scale, shard.negative.as_deref());
             let positive = self.positive.excess_with(shard.positive.span(), finer);
             self.downscale(positive.max(self.negative.excess_with(negative.and_then(Side::span), finer)));
             self.positive.add(&shard.positive, shard.scale - self.scale);
@@ -112,10 +112,8 @@ impl Merged {
 
     fn summarize(&mut self, tally: &Tally) {
         let summary = &mut self.summary;
-        summary.sum += f64::from_bits(tally.sum.load(Relaxed)) + tally.whole_sum.load(Relaxed) as f64;
-        let floats = tally.float.get().map(|(min, max)| (of_key(min), of_key(max)));
-        let wholes = tally.whole.get().map(|(min, max)| (min as f64, max as f64));
-        for (min, max) in floats.into_iter().chain(wholes) {
+        summary.sum += tally.sum();
+        if let Some((min, max)) = tally.extremes() {
             summary.min = Some(summary.min.map_or(min, |least| least.min(min)));
             summary.max = Some(summary.max.map_or(max, |greatest| greatest.max(max)));
         }

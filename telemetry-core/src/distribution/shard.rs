@@ -7,126 +7,156 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::mapping::{self, COARSE, SCALE_MAX};
-use crate::cell::{self, AtomicBool, AtomicI32, AtomicU64};
+use super::mapping::{self, COARSE, COARSE_BITS, COARSE_ONE, SCALE_MAX};
+use crate::cell::{self, AtomicU64};
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
 
-/// Sum, least and greatest: of floating-point and of whole numbers apart, because a sum of `f64` waits for the one before.
+/// How many parts a sum of floating-point numbers has. A number is added to the part that its bucket names, so that it seldom waits
+/// for the one before it.
+const SUMS: usize = 8;
+
+/// Sum, least and greatest, of floating-point and of whole numbers apart.
 pub(super) struct Tally {
     pub zeros: AtomicU64,
-    pub sum: AtomicU64,
-    pub float: Range,
-    pub whole_sum: AtomicU64,
-    pub whole: Range,
+    float_sums: [AtomicU64; SUMS],
+    whole_sum: AtomicU64,
+    /// Of normal numbers above zero, by their bits.
+    floats: Range,
+    /// Of whole numbers above zero that are numbers of `i64` too.
+    wholes: Range,
+    /// Of all others.
+    others: Extremes,
 }
 
-/// The least and the greatest of some keys, which are in the order of their numbers.
-pub(super) struct Range {
-    pub min: AtomicU64,
-    pub max: AtomicU64,
-    /// Their difference, for the owner: one comparison tells whether a key is between them.
-    width: AtomicU64,
-    empty: AtomicBool,
-    /// What makes the order of the keys that of whole numbers.
-    order: fn(u64) -> u64,
+/// The least and the greatest of keys between 1 and 2^63.
+struct Range {
+    /// Less the least, modulo 2^64: an addition needs one register less than a subtraction. 0 where there was none.
+    less_min: AtomicU64,
+    /// How many numbers there are from the least to the greatest: one comparison tells whether a key is among them.
+    size: AtomicU64,
+    max: AtomicU64,
 }
 
 impl Range {
-    fn new(order: fn(u64) -> u64) -> Self {
-        // The last key is of no usual number: of -0.0, or 2^64 - 1.
-        let (min, max, width) = (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX), AtomicU64::new(0));
-        Self { min, max, width, empty: AtomicBool::new(true), order }
+    fn new() -> Self {
+        Self { less_min: AtomicU64::new(0), size: AtomicU64::new(0), max: AtomicU64::new(0) }
     }
 
     fn copy(&self) -> Self {
         let copy = |cell: &AtomicU64| AtomicU64::new(cell.load(Relaxed));
-        let empty = AtomicBool::new(self.empty.load(Relaxed));
-        Self { min: copy(&self.min), max: copy(&self.max), width: copy(&self.width), empty, order: self.order }
+        Self { less_min: copy(&self.less_min), size: copy(&self.size), max: copy(&self.max) }
     }
 
+    /// Whether it is between the least and the greatest, and so a key.
     #[inline(always)]
+    fn contains(&self, key: u64) -> bool {
+        self.less_min.load(Relaxed).wrapping_add(key) < self.size.load(Relaxed)
+    }
+
     fn include(&self, key: u64) {
-        if key.wrapping_sub(self.min.load(Relaxed)) > self.width.load(Relaxed) {
-            self.widen(key);
-        }
-    }
-
-    /// The last of all keys looks to `include` as if it were there already.
-    fn begin(&self, key: u64) {
-        if self.empty.load(Relaxed) {
-            self.widen(key);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn widen(&self, key: u64) {
-        let (min, max) = match self.empty.load(Relaxed) {
-            true => (key, key),
-            false => {
-                let (min, max, order) = (self.min.load(Relaxed), self.max.load(Relaxed), self.order);
-                (if order(key) < order(min) { key } else { min }, if order(key) > order(max) { key } else { max })
-            }
-        };
-        self.min.store(min, Relaxed);
+        let (min, max) = self.get().map_or((key, key), |(min, max)| (min.min(key), max.max(key)));
         self.max.store(max, Relaxed);
-        self.width.store(max.wrapping_sub(min), Relaxed);
-        self.empty.store(false, Release); // the three before it are there for whoever reads this
+        self.size.store(max - min + 1, Relaxed);
+        self.less_min.store(min.wrapping_neg(), Release); // the greatest is there for whoever reads this
     }
 
-    /// The least and the greatest; none where there was nothing.
-    pub fn get(&self) -> Option<(u64, u64)> {
-        (!self.empty.load(Acquire)).then(|| (self.min.load(Relaxed), self.max.load(Relaxed)))
+    fn get(&self) -> Option<(u64, u64)> {
+        let less_min = self.less_min.load(Acquire);
+        (less_min != 0).then(|| (less_min.wrapping_neg(), self.max.load(Relaxed)))
     }
 }
 
-/// The bits of a float such that, as signed numbers, they are in the order of the floats. Those of a float above zero are its own.
-#[inline(always)]
-fn key(x: f64) -> u64 {
-    let bits = x.to_bits();
-    if bits >> 63 == 0 { bits } else { bits ^ u64::MAX >> 1 }
+/// The least and the greatest of any numbers, as bits.
+struct Extremes {
+    /// NaN where there was none.
+    min: AtomicU64,
+    max: AtomicU64,
 }
 
-/// The float of a key.
-pub(super) fn of_key(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 0 { key } else { key ^ u64::MAX >> 1 })
+impl Extremes {
+    fn new() -> Self {
+        Self { min: AtomicU64::new(f64::NAN.to_bits()), max: AtomicU64::new(f64::NAN.to_bits()) }
+    }
+
+    fn copy(&self) -> Self {
+        Self { min: AtomicU64::new(self.min.load(Relaxed)), max: AtomicU64::new(self.max.load(Relaxed)) }
+    }
+
+    fn include(&self, x: f64) {
+        let of = |cell: &AtomicU64| f64::from_bits(cell.load(Relaxed));
+        self.max.store(of(&self.max).max(x).to_bits(), Relaxed); // a number, where the other is none
+        self.min.store(of(&self.min).min(x).to_bits(), Release);
+    }
+
+    fn get(&self) -> Option<(f64, f64)> {
+        let min = f64::from_bits(self.min.load(Acquire));
+        (!min.is_nan()).then(|| (min, f64::from_bits(self.max.load(Relaxed))))
+    }
 }
 
 impl Tally {
     fn new() -> Self {
         let zero = || AtomicU64::new(0); // also the bits of 0.0
-        Self { zeros: zero(), sum: zero(), float: Range::new(|key| key ^ 1 << 63), whole_sum: zero(), whole: Range::new(|n| n) }
+        Self {
+            zeros: zero(),
+            float_sums: std::array::from_fn(|_| zero()),
+            whole_sum: zero(),
+            floats: Range::new(),
+            wholes: Range::new(),
+            others: Extremes::new(),
+        }
     }
 
     fn copy(&self) -> Self {
         let copy = |cell: &AtomicU64| AtomicU64::new(cell.load(Relaxed));
         Self {
             zeros: copy(&self.zeros),
-            sum: copy(&self.sum),
-            float: self.float.copy(),
+            float_sums: self.float_sums.each_ref().map(copy),
             whole_sum: copy(&self.whole_sum),
-            whole: self.whole.copy(),
+            floats: self.floats.copy(),
+            wholes: self.wholes.copy(),
+            others: self.others.copy(),
         }
     }
 
     #[inline(always)]
-    fn float(&self, x: f64) {
-        cell::add_float(&self.sum, x);
-        self.float.include(key(x));
+    fn add_float(&self, place: usize, x: f64) {
+        cell::add_float(&self.float_sums[place % SUMS], x);
     }
 
     #[inline(always)]
-    fn whole(&self, n: u64) {
+    fn add_whole(&self, n: u64) {
         if cell::add_carrying(&self.whole_sum, n) {
             self.carry();
         }
-        self.whole.include(n);
     }
 
     /// Two to the 64th goes to the floating-point sum.
     #[cold]
     fn carry(&self) {
-        cell::add_float(&self.sum, (1_u128 << 64) as f64);
+        cell::add_float(&self.float_sums[0], (1_u128 << 64) as f64);
+    }
+
+    fn include_float(&self, x: f64) {
+        if mapping::is_normal(x.to_bits()) { self.floats.include(x.to_bits()) } else { self.others.include(x) }
+    }
+
+    fn include_whole(&self, n: u64) {
+        if (1..1 << 63).contains(&n) { self.wholes.include(n) } else { self.others.include(n as f64) }
+    }
+
+    /// The sum of all numbers.
+    pub fn sum(&self) -> f64 {
+        let floats: f64 = self.float_sums.iter().map(|sum| f64::from_bits(sum.load(Relaxed))).sum();
+        floats + self.whole_sum.load(Relaxed) as f64
+    }
+
+    /// The least and the greatest; none where there was nothing.
+    pub fn extremes(&self) -> Option<(f64, f64)> {
+        let floats = self.floats.get().map(|(min, max)| (f64::from_bits(min), f64::from_bits(max)));
+        let wholes = self.wholes.get().map(|(min, max)| (min as f64, max as f64));
+        let all = [floats, wholes, self.others.get()];
+        all.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 }
 
@@ -137,31 +167,29 @@ pub(super) struct Counts(pub [AtomicU64; HISTOGRAM_BUCKETS_MAX]);
 /// Counts of consecutive buckets, from the bucket `start`.
 pub(super) struct Side {
     pub start: i32,
-    pub counts: Box<Counts>,
+    pub counts: Counts,
 }
 
 impl Side {
     fn from(start: i32) -> Self {
-        Self { start, counts: Box::new(Counts(std::array::from_fn(|_| AtomicU64::new(0)))) }
+        Self { start, counts: Counts(std::array::from_fn(|_| AtomicU64::new(0))) }
     }
 
-    /// Where room around these buckets starts, but not beyond that of the greatest number: what `Shard::whole` does not take is there.
+    /// Where room around these buckets starts, but not beyond that of the greatest number.
     fn start(low: i32, high: i32, scale: i32) -> i32 {
         let spare = HISTOGRAM_BUCKETS_MAX as i32 - (high - low + 1);
         let last = mapping::index(f64::MAX, scale) - (HISTOGRAM_BUCKETS_MAX as i32 - 1);
         low.saturating_sub(spare / 2).min(last)
     }
 
-    /// One more in this bucket; false where it is out of the room.
+    /// One more in this bucket, whose place is returned; none where it is out of the room.
     #[inline(always)]
-    fn add(&self, index: i32) -> bool {
-        match self.counts.0.get(index.wrapping_sub(self.start) as u32 as usize) {
-            Some(count) => {
-                cell::increment(count);
-                true
-            }
-            None => false,
-        }
+    fn add(&self, index: i32) -> Option<usize> {
+        let place = index.wrapping_sub(self.start) as u32 as usize;
+        self.counts.0.get(place).map(|count| {
+            cell::increment(count);
+            place
+        })
     }
 
     /// The first and the last bucket that counted something.
@@ -172,96 +200,131 @@ impl Side {
     }
 }
 
-/// The scale is finer than the look-up, or the bounds are explicit.
-const NO_LOOK_UP: i32 = -1;
+/// How a bucket is looked up, in one word: where the room starts, as the look-up counts at this scale, and in the lower bits by how
+/// much what was looked up is shifted.
+struct LookUp;
 
-/// The series was removed: the counts are of its old life.
-const STALE: i32 = -2;
+impl LookUp {
+    const SHIFT_BITS: u32 = 6;
+
+    /// There is none: the scale is finer, or the bounds are explicit. What is shifted so far is 0 or 1, and in no room that starts there.
+    const NONE: u64 = Self::new(1 << 40, 63);
+
+    /// The same where the series was removed: the counts are of its old life.
+    const STALE: u64 = Self::new(1 << 41, 63);
+
+    const fn new(start: i64, shift: u32) -> u64 {
+        start.cast_unsigned() << Self::SHIFT_BITS | shift as u64
+    }
+
+    /// The place in the room of a number by its bits, which is beyond it where the number does not fit.
+    #[inline(always)]
+    fn place(look_up: u64, bits: u64) -> usize {
+        let start = (look_up.cast_signed() >> Self::SHIFT_BITS).cast_unsigned();
+        (mapping::coarse_bits(bits) >> (look_up & ((1 << Self::SHIFT_BITS) - 1))).wrapping_sub(start) as usize
+    }
+}
 
 /// What one thread recorded of one histogram.
+#[repr(C)] // what the usual path reads lies together
 pub struct Shard {
-    /// By how much an index of the look-up is shifted, or one of the two below.
-    shift: AtomicI32,
+    /// See `LookUp`.
+    look_up: AtomicU64,
     pub(super) scale: i32,
-    pub(super) positive: Side,
-    pub(super) negative: Option<Side>,
+    /// The bits of the number above zero that was counted last without the look-up, and the place of its bucket: at the finest scales
+    /// are numbers that are often equal.
+    last: [AtomicU64; 2],
     pub(super) tally: Tally,
     pub(super) bounds: Option<&'static [f64]>,
+    pub(super) negative: Option<Box<Side>>,
+    pub(super) positive: Side,
 }
 
 impl Shard {
     /// One that has recorded nothing, with room around this value.
     pub fn new(bounds: Option<&'static [f64]>, value: f64) -> Self {
-        let (scale, tally, shift) = (SCALE_MAX, Tally::new(), AtomicI32::new(NO_LOOK_UP));
-        if bounds.is_some() {
-            return Self { shift, scale, positive: Side::from(0), negative: None, tally, bounds };
+        let index = if value == 0.0 { 0 } else { mapping::index(value.abs(), SCALE_MAX) };
+        let start = if bounds.is_some() { 0 } else { Side::start(index, index, SCALE_MAX) };
+        let negative = (bounds.is_none() && value < 0.0).then(|| Box::new(Side::from(start)));
+        Self {
+            look_up: AtomicU64::new(LookUp::NONE),
+            scale: SCALE_MAX,
+            last: [AtomicU64::new(0), AtomicU64::new(0)],
+            tally: Tally::new(),
+            bounds,
+            negative,
+            positive: Side::from(start),
         }
-        let index = if value == 0.0 { 0 } else { mapping::index(value.abs(), scale) };
-        let start = Side::start(index, index, scale);
-        let negative = (value < 0.0).then(|| Side::from(start));
-        Self { shift, scale, positive: Side::from(start), negative, tally, bounds }
     }
 
     /// Says that the series was removed: from now on nothing fits.
     pub fn end(&self) {
-        self.shift.store(STALE, Relaxed);
+        self.look_up.store(LookUp::STALE, Relaxed);
     }
 
     /// Whether the series was removed since this began.
     pub fn is_stale(&self) -> bool {
-        self.shift.load(Relaxed) == STALE
+        self.look_up.load(Relaxed) == LookUp::STALE
     }
 
-    /// Records what is usual: a number above zero, at a scale of the look-up, that fits. False where it is not, and nothing changed.
+    /// Counts a number above zero by its bits, where the scale has a look-up and it fits. Where it does is returned.
+    #[inline(always)]
+    fn look_up(&self, bits: u64) -> Option<usize> {
+        let place = LookUp::place(self.look_up.load(Relaxed), bits);
+        self.positive.counts.0.get(place).map(|count| {
+            cell::count(count);
+            place
+        })
+    }
+
+    /// Records what is usual: a number between the least and the greatest above zero, at a scale of the look-up. False where it is not,
+    /// and nothing changed.
     #[inline(always)]
     pub fn float(&self, value: f64) -> bool {
-        let (shift, bits) = (self.shift.load(Relaxed), value.to_bits());
-        let done = shift >= 0 && mapping::is_normal(bits) && self.positive.add(mapping::coarse(bits) >> shift);
-        if done {
-            self.tally.float(value);
+        let bits = value.to_bits();
+        if !self.tally.floats.contains(bits) {
+            return false;
         }
-        done
+        self.look_up(bits).map(|place| self.tally.add_float(place, value)).is_some()
     }
 
     /// The same of a whole number.
     #[inline(always)]
     pub fn whole(&self, n: u64) -> bool {
-        let shift = self.shift.load(Relaxed);
-        // As a signed number it is converted in one instruction. What is beyond that is negative, and `Side::start` has no room for the
-        // buckets that are looked up for a number below zero, or for zero.
-        let bits = (n.cast_signed() as f64).to_bits();
-        let done = shift >= 0 && self.positive.add(mapping::coarse(bits) >> shift);
-        if done {
-            self.tally.whole(n);
+        if !self.tally.wholes.contains(n) {
+            return false;
         }
-        done
+        let bits = (n.cast_signed() as f64).to_bits(); // which a signed number is in one instruction, and this one is below 2^63
+        self.look_up(bits).map(|_| self.tally.add_whole(n)).is_some()
     }
 
     /// Records any number; false, and nothing changed, where it is not finite or does not fit.
     #[inline(never)]
     pub fn any_float(&self, value: f64) -> bool {
-        let fits = value.is_finite() && self.count(value);
-        if fits {
-            self.tally.float(value);
-            self.tally.float.begin(key(value)); // that of -0.0 is the last of all keys
-        }
-        fits
+        let place = if value.is_finite() { self.count(value) } else { None };
+        place
+            .map(|place| {
+                self.tally.add_float(place, value);
+                self.tally.include_float(value);
+            })
+            .is_some()
     }
 
     /// The same of a whole number.
     #[inline(never)]
     pub fn any_whole(&self, n: u64) -> bool {
-        let fits = self.count(n as f64);
-        if fits {
-            self.tally.whole(n);
-            self.tally.whole.begin(n);
-        }
-        fits
+        self.count(n as f64)
+            .map(|_| {
+                self.tally.add_whole(n);
+                self.tally.include_whole(n);
+            })
+            .is_some()
     }
 
-    fn count(&self, value: f64) -> bool {
+    /// Counts a finite number, and tells the place of its bucket; none, and nothing changed, where it does not fit.
+    fn count(&self, value: f64) -> Option<usize> {
         if self.is_stale() {
-            return false;
+            return None;
         }
         if let Some(bounds) = self.bounds {
             // A few are compared all at once, without a branch that the processor may guess wrong.
@@ -273,10 +336,20 @@ impl Shard {
         }
         if value == 0.0 {
             cell::increment(&self.tally.zeros);
-            return true;
+            return Some(0);
         }
-        let index = mapping::index(value.abs(), self.scale);
-        if value > 0.0 { self.positive.add(index) } else { self.negative.as_ref().is_some_and(|negative| negative.add(index)) }
+        if value < 0.0 {
+            return self.negative.as_ref()?.add(mapping::index(-value, self.scale));
+        }
+        let [last, last_place] = &self.last;
+        if last.load(Relaxed) == value.to_bits() {
+            let place = last_place.load(Relaxed) as usize;
+            return self.positive.counts.0.get(place).map(cell::increment).map(|()| place);
+        }
+        let place = self.positive.add(mapping::index(value, self.scale))?;
+        last.store(value.to_bits(), Relaxed);
+        last_place.store(place as u64, Relaxed);
+        Some(place)
     }
 
     /// The same counts with room for this finite value; the scale falls where it must.
@@ -285,12 +358,13 @@ impl Shard {
     pub fn fitting(&self, value: f64) -> Box<Self> {
         let has_negative = value < 0.0 || self.negative.is_some();
         let mut new = Box::new(Self {
-            shift: AtomicI32::new(NO_LOOK_UP),
+            look_up: AtomicU64::new(LookUp::NONE),
             scale: self.scale,
-            positive: Side::from(0),
-            negative: has_negative.then(|| Side::from(0)),
+            last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
             bounds: self.bounds,
+            negative: has_negative.then(|| Box::new(Side::from(0))),
+            positive: Side::from(0),
         });
         let index = mapping::index(value.abs(), self.scale);
         let with = |span: Option<(i32, i32)>, here: bool| match (span, here) {
@@ -299,7 +373,7 @@ impl Shard {
             (span, false) => span,
         };
         let positive = with(self.positive.span(), value > 0.0);
-        let negative = with(self.negative.as_ref().and_then(Side::span), value < 0.0);
+        let negative = with(self.negative.as_deref().and_then(Side::span), value < 0.0);
         let change = excess(positive).max(excess(negative));
         let scale = self.scale - change;
         let take = |new: &mut Side, span: Option<(i32, i32)>, old: Option<&Side>| {
@@ -314,10 +388,15 @@ impl Shard {
         };
         take(&mut new.positive, positive, Some(&self.positive));
         if let Some(side) = &mut new.negative {
-            take(side, negative, self.negative.as_ref());
+            take(side, negative, self.negative.as_deref());
         }
         (new.scale, new.tally) = (scale, self.tally.copy());
-        new.shift.store(if scale > COARSE { NO_LOOK_UP } else { COARSE - scale }, Relaxed);
+        let coarser = COARSE - scale;
+        // Only as far as the bucket of 1.0 is a whole number: beyond that all numbers have a dozen buckets.
+        if (0..=COARSE_ONE.trailing_zeros().cast_signed()).contains(&coarser) {
+            let start = i64::from((COARSE_ONE >> coarser) + new.positive.start);
+            new.look_up.store(LookUp::new(start, COARSE_BITS + coarser.cast_unsigned()), Relaxed);
+        }
         new
     }
 }
@@ -370,6 +449,10 @@ mod tests {
         let mut shard = Shard::new(None, 1.5);
         (0..10).for_each(|_| record(&mut shard, 1.5));
         assert_eq!((shard.scale, counted(&shard)), (SCALE_MAX, 10));
+        record(&mut shard, 1.50001); // another bucket, then the first again
+        record(&mut shard, 1.5);
+        let buckets: Vec<_> = shard.positive.counts.0.iter().map(|count| count.load(Relaxed)).filter(|count| *count > 0).collect();
+        assert_eq!((shard.scale, buckets), (SCALE_MAX, vec![11, 1]));
     }
 
     #[test]
@@ -377,8 +460,7 @@ mod tests {
         let shard = Shard::new(None, 1.5);
         [2.5, f64::NAN, f64::INFINITY, -1.0].into_iter().for_each(|value| assert!(!shard.float(value) && !shard.any_float(value)));
         assert!(!shard.whole(7) && !shard.any_whole(7));
-        let sum = f64::from_bits(shard.tally.sum.load(Relaxed)) + shard.tally.whole_sum.load(Relaxed) as f64;
-        assert_eq!((counted(&shard), sum), (0, 0.0));
+        assert_eq!((counted(&shard), shard.tally.sum()), (0, 0.0));
     }
 
     #[test]
@@ -403,12 +485,29 @@ mod tests {
     }
 
     #[test]
+    fn without_a_look_up_no_number_is_usual() {
+        let explicit = Shard::new(Some(&[1.0, 2.0]), 1.0);
+        let fine = Shard::new(None, 1.0);
+        for shard in [explicit, fine] {
+            assert_eq!(shard.look_up.load(Relaxed), LookUp::NONE);
+            for octave in 0..2048_u64 {
+                for near in -300..300_i64 {
+                    let bits = (octave << 52).wrapping_add_signed(near) & u64::MAX >> 1;
+                    assert!(LookUp::place(LookUp::NONE, bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
+                    assert!(LookUp::place(LookUp::STALE, bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn zero_and_whole_numbers_beyond_the_signed_ones_are_not_for_the_usual_path_at_any_scale() {
         for least in [1e-3, 1e-30, 1e-150, f64::MIN_POSITIVE] {
             for values in [[-least, f64::MIN, 1.0], [least, f64::MAX, 1.0], [f64::MIN, -least, least], [1.0, -least, 1.0 / least]] {
                 let mut shard = Shard::new(None, 1.0);
                 for value in values {
                     record(&mut shard, value);
+                    shard.tally.include_whole(1);
                     for n in [0, 1 << 63, (1 << 63) + (1 << 53), u64::MAX - 1, u64::MAX] {
                         assert!(!shard.whole(n), "{n} at scale {}", shard.scale);
                     }
@@ -418,17 +517,19 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_greatest_are_told_by_their_keys() {
-        let sorted = [f64::MIN, -1.5, -f64::MIN_POSITIVE, -0.0, 0.0, 5e-324, 1.0, f64::MAX];
-        assert!(sorted.windows(2).all(|pair| key(pair[0]).cast_signed() <= key(pair[1]).cast_signed()));
-        assert!(sorted.iter().all(|x| of_key(key(*x)) == *x));
-        let range = Range::new(|n| n);
-        assert_eq!(range.get(), None);
-        for n in [u64::MAX, 0, 5] {
-            range.include(n);
-            range.begin(n);
-        }
-        assert_eq!(range.get(), Some((0, u64::MAX)));
+    fn the_least_and_the_greatest_are_those_of_all_numbers_of_any_kind() {
+        let extremes = |floats: &[f64], wholes: &[u64]| {
+            let tally = Tally::new();
+            floats.iter().for_each(|x| tally.include_float(*x));
+            wholes.iter().for_each(|n| tally.include_whole(*n));
+            tally.extremes()
+        };
+        assert_eq!(extremes(&[], &[]), None);
+        assert_eq!(extremes(&[1.5, 0.5, 2.5], &[]), Some((0.5, 2.5)));
+        assert_eq!(extremes(&[f64::MIN, -0.0, 5e-324, f64::MAX], &[7]), Some((f64::MIN, f64::MAX)));
+        assert_eq!(extremes(&[-0.0], &[]), Some((-0.0, -0.0)));
+        assert_eq!(extremes(&[3.0], &[0, 5]), Some((0.0, 5.0)));
+        assert_eq!(extremes(&[], &[u64::MAX, 1]), Some((1.0, u64::MAX as f64)));
     }
 
     #[test]
@@ -440,7 +541,7 @@ mod tests {
                 assert!(shard.any_whole(n));
             }
         }
-        assert_eq!(f64::from_bits(shard.tally.sum.load(Relaxed)), (1_u128 << 65) as f64);
+        assert_eq!(shard.tally.sum(), (1_u128 << 65) as f64);
         assert_eq!(shard.tally.whole_sum.load(Relaxed), 0);
     }
 }

@@ -52,7 +52,7 @@ pub struct Slab {
 pub struct Retired {
     _numbers: Option<Row<AtomicU64>>,
     _pointers: Option<Row<AtomicPtr<Shard>>>,
-    _shards: Vec<Shard>,
+    _shards: Vec<Box<Shard>>,
 }
 
 impl Slab {
@@ -186,7 +186,7 @@ impl Slabs {
             let numbers = if space == Space::Whole { &slab.wholes } else { &slab.floats };
             match space {
                 Space::Whole | Space::Float => drop(numbers.get(index as usize).map(|cell| cell.store(0, Relaxed))),
-                Space::Shard => retired._shards.extend(take_shard(slab, index).map(|shard| *shard)),
+                Space::Shard => retired._shards.extend(take_shard(slab, index)),
             }
         }
         let indices = &mut self.indices[space as usize];
@@ -232,7 +232,7 @@ impl Slabs {
         // SAFETY: what was in the cell is a box that this function leaked, to which no cell leads any more. Its owner is the caller.
         let old = (!old.is_null()).then(|| unsafe { Box::from_raw(old) });
         // SAFETY: the new box is there until the cell points elsewhere, which takes this lock again.
-        (unsafe { &*new }, Retired { _shards: old.into_iter().map(|shard| *shard).collect(), ..Retired::default() })
+        (unsafe { &*new }, Retired { _shards: old.into_iter().collect(), ..Retired::default() })
     }
 
     fn raw_whole(&self, index: u32) -> u64 {
