@@ -172,7 +172,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
                 #visits
             }
             #[inline(always)]
-            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 let _ = &key;
                 #keys_of
             }
@@ -223,7 +223,7 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
                 ::telemetry_core::__private::label_text(match self { #values })
             }
             #[inline(always)]
-            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 ::telemetry_core::Key::word(key, ::telemetry_core::LabelValue::index(self) as u64);
             }
         }
@@ -257,7 +257,7 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
                 #inner::value(&self.0)
             }
             #[inline(always)]
-            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 #show
             }
         }
@@ -287,7 +287,7 @@ fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
                 visitor(#key, ::telemetry_core::LabelValue::value(self));
             }
             #[inline(always)]
-            fn key(&self, key: &mut impl ::telemetry_core::Key) {
+            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 ::telemetry_core::LabelValue::key(self, key);
             }
         }

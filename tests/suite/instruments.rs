@@ -71,6 +71,9 @@ static BY_ENUM: UpDownCounter<Method>;
 #[metric(name = "inst_sparse")]
 static SPARSE: Counter<Peer>;
 /// .
+#[metric(name = "inst_crowded", max_series = 2)]
+static CROWDED: Counter<Named>;
+/// .
 #[metric(name = "inst_limited", max_series = 2)]
 static LIMITED: FloatCounter<Name>;
 /// .
@@ -114,6 +117,11 @@ struct Borrowed<'a> {
 #[derive(Labels)]
 struct Name {
     name: &'static str,
+}
+
+#[derive(Labels)]
+struct Named<'a> {
+    name: &'a str,
 }
 
 /// .
@@ -341,6 +349,21 @@ fn series_beyond_the_limit_are_one_that_is_visible_as_such() {
     assert_eq!(value("inst_limited", &[("name", "a")]), Some(Value::F64(2.0)));
     assert_eq!(value("inst_limited", &[("name", "b")]), Some(Value::F64(1.0)));
     assert_eq!(value("inst_limited", &[("otel.metric.overflow", "true")]), Some(Value::F64(2.0)));
+}
+
+#[test]
+fn what_is_beyond_the_limit_has_a_series_of_its_own_once_there_is_room() {
+    let long = |n: u32| format!("a name of more than 16 bytes, {n}");
+    let add = |n: u32| CROWDED.with(Named { name: &long(n) }).inc();
+    (0..3).chain(0..3).for_each(add);
+    let points = |name: &str| value("inst_crowded", &[("name", name)]);
+    let overflow = || value("inst_crowded", &[("otel.metric.overflow", "true")]);
+    assert_eq!((points(&long(0)), points(&long(1)), overflow()), (Some(Value::U64(2)), Some(Value::U64(2)), Some(Value::U64(2))));
+    assert!(CROWDED.remove(&Named { name: &long(0) }));
+    (1..3).for_each(add);
+    assert_eq!((points(&long(1)), points(&long(2)), overflow()), (Some(Value::U64(3)), Some(Value::U64(1)), Some(Value::U64(2))));
+    add(0);
+    assert_eq!((points(&long(0)), overflow()), (None, Some(Value::U64(3))));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::shard::{Shard, Side, Tally, excess};
+use super::shard::{Shard, Side, excess};
+use super::tally::Tally;
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
 use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
 

@@ -1,8 +1,10 @@
-//! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`shard`), and the sum of all threads (`merge`).
+//! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`tally`, `shard`), and the sum of all threads
+//! (`merge`).
 
 mod mapping;
 mod merge;
 mod shard;
+mod tally;
 
 pub use merge::Merged;
 pub use shard::Shard;

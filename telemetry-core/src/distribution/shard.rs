@@ -5,160 +5,12 @@
 //! before its sum, never a count twice and never one less than before.
 //! Not here: who owns a shard and when it is freed (`thread`).
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapping::{self, COARSE, COARSE_BITS, COARSE_ONE, SCALE_MAX};
+use super::tally::Tally;
 use crate::cell::{self, AtomicU64};
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
-
-/// How many parts a sum of floating-point numbers has. A number is added to the part that its bucket names, so that it seldom waits
-/// for the one before it.
-const SUMS: usize = 8;
-
-/// Sum, least and greatest, of floating-point and of whole numbers apart.
-pub(super) struct Tally {
-    pub zeros: AtomicU64,
-    float_sums: [AtomicU64; SUMS],
-    whole_sum: AtomicU64,
-    /// Of normal numbers above zero, by their bits.
-    floats: Range,
-    /// Of whole numbers above zero that are numbers of `i64` too.
-    wholes: Range,
-    /// Of all others.
-    others: Extremes,
-}
-
-/// The least and the greatest of keys between 1 and 2^63.
-struct Range {
-    /// Less the least, modulo 2^64: an addition needs one register less than a subtraction. 0 where there was none.
-    less_min: AtomicU64,
-    /// How many numbers there are from the least to the greatest: one comparison tells whether a key is among them.
-    size: AtomicU64,
-    max: AtomicU64,
-}
-
-impl Range {
-    fn new() -> Self {
-        Self { less_min: AtomicU64::new(0), size: AtomicU64::new(0), max: AtomicU64::new(0) }
-    }
-
-    fn copy(&self) -> Self {
-        let copy = |cell: &AtomicU64| AtomicU64::new(cell.load(Relaxed));
-        Self { less_min: copy(&self.less_min), size: copy(&self.size), max: copy(&self.max) }
-    }
-
-    /// Whether it is between the least and the greatest, and so a key.
-    #[inline(always)]
-    fn contains(&self, key: u64) -> bool {
-        self.less_min.load(Relaxed).wrapping_add(key) < self.size.load(Relaxed)
-    }
-
-    fn include(&self, key: u64) {
-        let (min, max) = self.get().map_or((key, key), |(min, max)| (min.min(key), max.max(key)));
-        self.max.store(max, Relaxed);
-        self.size.store(max - min + 1, Relaxed);
-        self.less_min.store(min.wrapping_neg(), Release); // the greatest is there for whoever reads this
-    }
-
-    fn get(&self) -> Option<(u64, u64)> {
-        let less_min = self.less_min.load(Acquire);
-        (less_min != 0).then(|| (less_min.wrapping_neg(), self.max.load(Relaxed)))
-    }
-}
-
-/// The least and the greatest of any numbers, as bits.
-struct Extremes {
-    /// NaN where there was none.
-    min: AtomicU64,
-    max: AtomicU64,
-}
-
-impl Extremes {
-    fn new() -> Self {
-        Self { min: AtomicU64::new(f64::NAN.to_bits()), max: AtomicU64::new(f64::NAN.to_bits()) }
-    }
-
-    fn copy(&self) -> Self {
-        Self { min: AtomicU64::new(self.min.load(Relaxed)), max: AtomicU64::new(self.max.load(Relaxed)) }
-    }
-
-    fn include(&self, x: f64) {
-        let of = |cell: &AtomicU64| f64::from_bits(cell.load(Relaxed));
-        self.max.store(of(&self.max).max(x).to_bits(), Relaxed); // a number, where the other is none
-        self.min.store(of(&self.min).min(x).to_bits(), Release);
-    }
-
-    fn get(&self) -> Option<(f64, f64)> {
-        let min = f64::from_bits(self.min.load(Acquire));
-        (!min.is_nan()).then(|| (min, f64::from_bits(self.max.load(Relaxed))))
-    }
-}
-
-impl Tally {
-    fn new() -> Self {
-        let zero = || AtomicU64::new(0); // also the bits of 0.0
-        Self {
-            zeros: zero(),
-            float_sums: std::array::from_fn(|_| zero()),
-            whole_sum: zero(),
-            floats: Range::new(),
-            wholes: Range::new(),
-            others: Extremes::new(),
-        }
-    }
-
-    fn copy(&self) -> Self {
-        let copy = |cell: &AtomicU64| AtomicU64::new(cell.load(Relaxed));
-        Self {
-            zeros: copy(&self.zeros),
-            float_sums: self.float_sums.each_ref().map(copy),
-            whole_sum: copy(&self.whole_sum),
-            floats: self.floats.copy(),
-            wholes: self.wholes.copy(),
-            others: self.others.copy(),
-        }
-    }
-
-    #[inline(always)]
-    fn add_float(&self, place: usize, x: f64) {
-        cell::add_float(&self.float_sums[place % SUMS], x);
-    }
-
-    #[inline(always)]
-    fn add_whole(&self, n: u64) {
-        if cell::add_carrying(&self.whole_sum, n) {
-            self.carry();
-        }
-    }
-
-    /// Two to the 64th goes to the floating-point sum.
-    #[cold]
-    fn carry(&self) {
-        cell::add_float(&self.float_sums[0], (1_u128 << 64) as f64);
-    }
-
-    fn include_float(&self, x: f64) {
-        if mapping::is_normal(x.to_bits()) { self.floats.include(x.to_bits()) } else { self.others.include(x) }
-    }
-
-    fn include_whole(&self, n: u64) {
-        if (1..1 << 63).contains(&n) { self.wholes.include(n) } else { self.others.include(n as f64) }
-    }
-
-    /// The sum of all numbers.
-    pub fn sum(&self) -> f64 {
-        let floats: f64 = self.float_sums.iter().map(|sum| f64::from_bits(sum.load(Relaxed))).sum();
-        floats + self.whole_sum.load(Relaxed) as f64
-    }
-
-    /// The least and the greatest; none where there was nothing.
-    pub fn extremes(&self) -> Option<(f64, f64)> {
-        let floats = self.floats.get().map(|(min, max)| (f64::from_bits(min), f64::from_bits(max)));
-        let wholes = self.wholes.get().map(|(min, max)| (min as f64, max as f64));
-        let all = [floats, wholes, self.others.get()];
-        all.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    }
-}
 
 /// Room for the counts of one side.
 #[repr(align(128))]
@@ -202,33 +54,34 @@ impl Side {
 
 /// How a bucket is looked up, in one word: where the room starts, as the look-up counts at this scale, and in the lower bits by how
 /// much what was looked up is shifted.
-struct LookUp;
+#[derive(Clone, Copy)]
+struct LookUp(u64);
 
 impl LookUp {
     const SHIFT_BITS: u32 = 6;
 
     /// There is none: the scale is finer, or the bounds are explicit. What is shifted so far is 0 or 1, and in no room that starts there.
-    const NONE: u64 = Self::new(1 << 40, 63);
+    const NONE: Self = Self::new(1 << 40, 63);
 
     /// The same where the series was removed: the counts are of its old life.
-    const STALE: u64 = Self::new(1 << 41, 63);
+    const STALE: Self = Self::new(1 << 41, 63);
 
-    const fn new(start: i64, shift: u32) -> u64 {
-        start.cast_unsigned() << Self::SHIFT_BITS | shift as u64
+    const fn new(start: i64, shift: u32) -> Self {
+        Self(start.cast_unsigned() << Self::SHIFT_BITS | shift as u64)
     }
 
     /// The place in the room of a number by its bits, which is beyond it where the number does not fit.
     #[inline(always)]
-    fn place(look_up: u64, bits: u64) -> usize {
-        let start = (look_up.cast_signed() >> Self::SHIFT_BITS).cast_unsigned();
-        (mapping::coarse_bits(bits) >> (look_up & ((1 << Self::SHIFT_BITS) - 1))).wrapping_sub(start) as usize
+    fn place(self, bits: u64) -> usize {
+        let start = (self.0.cast_signed() >> Self::SHIFT_BITS).cast_unsigned();
+        (mapping::coarse_bits(bits) >> (self.0 & ((1 << Self::SHIFT_BITS) - 1))).wrapping_sub(start) as usize
     }
 }
 
 /// What one thread recorded of one histogram.
 #[repr(C)] // what the usual path reads lies together
 pub struct Shard {
-    /// See `LookUp`.
+    /// The bits of a `LookUp`.
     look_up: AtomicU64,
     pub(super) scale: i32,
     /// The bits of the number above zero that was counted last without the look-up, and the place of its bucket: at the finest scales
@@ -247,7 +100,7 @@ impl Shard {
         let start = if bounds.is_some() { 0 } else { Side::start(index, index, SCALE_MAX) };
         let negative = (bounds.is_none() && value < 0.0).then(|| Box::new(Side::from(start)));
         Self {
-            look_up: AtomicU64::new(LookUp::NONE),
+            look_up: AtomicU64::new(LookUp::NONE.0),
             scale: SCALE_MAX,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -259,18 +112,18 @@ impl Shard {
 
     /// Says that the series was removed: from now on nothing fits.
     pub fn end(&self) {
-        self.look_up.store(LookUp::STALE, Relaxed);
+        self.look_up.store(LookUp::STALE.0, Relaxed);
     }
 
     /// Whether the series was removed since this began.
     pub fn is_stale(&self) -> bool {
-        self.look_up.load(Relaxed) == LookUp::STALE
+        self.look_up.load(Relaxed) == LookUp::STALE.0
     }
 
     /// Counts a number above zero by its bits, where the scale has a look-up and it fits. Where it does is returned.
     #[inline(always)]
     fn look_up(&self, bits: u64) -> Option<usize> {
-        let place = LookUp::place(self.look_up.load(Relaxed), bits);
+        let place = LookUp(self.look_up.load(Relaxed)).place(bits);
         self.positive.counts.0.get(place).map(|count| {
             cell::count(count);
             place
@@ -281,17 +134,16 @@ impl Shard {
     /// and nothing changed.
     #[inline(always)]
     pub fn float(&self, value: f64) -> bool {
-        let bits = value.to_bits();
-        if !self.tally.floats.contains(bits) {
+        if !self.tally.spans_float(value) {
             return false;
         }
-        self.look_up(bits).map(|place| self.tally.add_float(place, value)).is_some()
+        self.look_up(value.to_bits()).map(|place| self.tally.add_float(place, value)).is_some()
     }
 
     /// The same of a whole number.
     #[inline(always)]
     pub fn whole(&self, n: u64) -> bool {
-        if !self.tally.wholes.contains(n) {
+        if !self.tally.spans_whole(n) {
             return false;
         }
         let bits = (n.cast_signed() as f64).to_bits(); // which a signed number is in one instruction, and this one is below 2^63
@@ -358,7 +210,7 @@ impl Shard {
     pub fn fitting(&self, value: f64) -> Box<Self> {
         let has_negative = value < 0.0 || self.negative.is_some();
         let mut new = Box::new(Self {
-            look_up: AtomicU64::new(LookUp::NONE),
+            look_up: AtomicU64::new(LookUp::NONE.0),
             scale: self.scale,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -395,7 +247,7 @@ impl Shard {
         // Only as far as the bucket of 1.0 is a whole number: beyond that all numbers have a dozen buckets.
         if (0..=COARSE_ONE.trailing_zeros().cast_signed()).contains(&coarser) {
             let start = i64::from((COARSE_ONE >> coarser) + new.positive.start);
-            new.look_up.store(LookUp::new(start, COARSE_BITS + coarser.cast_unsigned()), Relaxed);
+            new.look_up.store(LookUp::new(start, COARSE_BITS + coarser.cast_unsigned()).0, Relaxed);
         }
         new
     }
@@ -489,12 +341,12 @@ mod tests {
         let explicit = Shard::new(Some(&[1.0, 2.0]), 1.0);
         let fine = Shard::new(None, 1.0);
         for shard in [explicit, fine] {
-            assert_eq!(shard.look_up.load(Relaxed), LookUp::NONE);
+            assert_eq!(shard.look_up.load(Relaxed), LookUp::NONE.0);
             for octave in 0..2048_u64 {
                 for near in -300..300_i64 {
                     let bits = (octave << 52).wrapping_add_signed(near) & u64::MAX >> 1;
-                    assert!(LookUp::place(LookUp::NONE, bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
-                    assert!(LookUp::place(LookUp::STALE, bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
+                    assert!(LookUp::NONE.place(bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
+                    assert!(LookUp::STALE.place(bits) >= HISTOGRAM_BUCKETS_MAX, "{bits:#x}");
                 }
             }
         }
@@ -517,22 +369,6 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_greatest_are_those_of_all_numbers_of_any_kind() {
-        let extremes = |floats: &[f64], wholes: &[u64]| {
-            let tally = Tally::new();
-            floats.iter().for_each(|x| tally.include_float(*x));
-            wholes.iter().for_each(|n| tally.include_whole(*n));
-            tally.extremes()
-        };
-        assert_eq!(extremes(&[], &[]), None);
-        assert_eq!(extremes(&[1.5, 0.5, 2.5], &[]), Some((0.5, 2.5)));
-        assert_eq!(extremes(&[f64::MIN, -0.0, 5e-324, f64::MAX], &[7]), Some((f64::MIN, f64::MAX)));
-        assert_eq!(extremes(&[-0.0], &[]), Some((-0.0, -0.0)));
-        assert_eq!(extremes(&[3.0], &[0, 5]), Some((0.0, 5.0)));
-        assert_eq!(extremes(&[], &[u64::MAX, 1]), Some((1.0, u64::MAX as f64)));
-    }
-
-    #[test]
     fn a_sum_of_whole_numbers_carries_beyond_64_bits() {
         let mut shard = Shard::new(None, 1.0);
         for n in [u64::MAX, u64::MAX, 2] {
@@ -542,6 +378,6 @@ mod tests {
             }
         }
         assert_eq!(shard.tally.sum(), (1_u128 << 65) as f64);
-        assert_eq!(shard.tally.whole_sum.load(Relaxed), 0);
+        assert_eq!(shard.tally.whole_sum(), 0);
     }
 }

@@ -33,13 +33,13 @@ verbs!(Counter {
     /// Adds one.
     #[inline(always)]
     pub fn inc(&self) {
-        self.update(Verb::Increment, 1);
+        self.update(Verb::Count, 1);
     }
 
     /// Adds `n`.
     #[inline(always)]
     pub fn add(&self, n: u64) {
-        self.update(Verb::Add, n);
+        self.update(Verb::CountMany, n);
     }
 
     /// The sum so far, of all threads. Cost: a lock and one load a thread.

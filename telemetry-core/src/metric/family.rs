@@ -3,13 +3,16 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
+use std::mem::ManuallyDrop;
+use std::ptr;
 use std::sync::OnceLock;
 
 use super::Reader;
 use super::labels::{Labels, pairs};
+use crate::cell::{self, AtomicU64};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
-use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Verb, Wanted};
+use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Told, Verb};
 use crate::value::{Point, Value};
 
 /// What an attribute says of a metric beside its name.
@@ -31,6 +34,34 @@ const fn cardinality<L: Labels>() -> usize {
     if L::CARDINALITY > DENSE_SERIES_MAX { 0 } else { L::CARDINALITY }
 }
 
+/// Whether this is the exact text of these labels.
+fn is_same<L: Labels>(labels: &L, text: &[u8]) -> bool {
+    let mut compared = Compared::with(text);
+    labels.key(&mut compared);
+    compared.is_same()
+}
+
+/// A label set, as the list of series asks for it.
+struct Of<'a, L>(&'a L);
+
+impl<L: Labels> Told for Of<'_, L> {
+    fn key<'k>(&'k self, key: &mut Packed<'k, false>) {
+        self.0.key(key);
+    }
+
+    fn text(&self, text: &mut Encoded) {
+        self.0.key(text);
+    }
+
+    fn is_same(&self, text: &[u8]) -> bool {
+        is_same(self.0, text)
+    }
+
+    fn labels(&self) -> LabelSet {
+        pairs(self.0)
+    }
+}
+
 /// All series of one metric.
 pub(super) struct Family {
     single: Slot,
@@ -38,16 +69,19 @@ pub(super) struct Family {
     /// The labels of the block, from the first reading on.
     dense_labels: OnceLock<Box<[LabelSet]>>,
     sparse: SeriesList,
+    /// Where a series has its cells, if it shows at zero as soon as it has a handle.
+    pub space: Option<Space>,
     pub options: Options,
 }
 
 impl Family {
-    pub const fn new(options: Options) -> Self {
+    pub const fn new(space: Option<Space>, options: Options) -> Self {
         Self {
             single: Slot::new(Class::Fixed),
             dense: Block::new(),
             dense_labels: OnceLock::new(),
             sparse: SeriesList::new(),
+            space,
             options,
         }
     }
@@ -64,7 +98,7 @@ impl Family {
     fn dense<L: Labels>(&self, labels: &L) -> Option<&Slot> {
         // SAFETY: a family is of one metric, whose methods call this with `With` of one label type, which has one cardinality. (The
         // metric is invariant in its label type, so that it cannot become one of another.)
-        unsafe { self.dense.get(labels.index(), cardinality::<L>()) }
+        unsafe { self.dense.get(labels.index(), cardinality::<L>(), matches!(self.space, Some(Space::Whole))) }
     }
 
     /// Records in the series of a metric without labels.
@@ -81,47 +115,40 @@ impl Family {
             return self.act_single(verb, bits);
         }
         if cardinality::<L>() > 0 {
-            return self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.options.bounds));
+            return self.add_by_arithmetic(labels, verb, bits).is_some()
+                || self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.options.bounds));
         }
-        let mut key = Packed::<false>::new();
+        let mut key = self.sparse.key();
         labels.key(&mut key);
-        if !key.is_exact() {
-            return self.act_on_text(labels, verb, bits);
+        if SeriesList::act_near(&key, verb, bits) {
+            return true;
         }
-        // SAFETY: the slot is used by `act` and no further.
-        match unsafe { self.sparse.find(&key) } {
-            Some(slot) => slot.act(Class::Listed, verb, bits, &self.options.bounds),
-            None => self.act_slowly(labels, verb, bits),
+        if std::mem::needs_drop::<L>() {
+            return self.act_further(labels, verb, bits);
         }
+        // A copy is what leaves this function, so that the labels themselves stay in registers.
+        // SAFETY: it owns nothing that it could free a second time, and is seen through shared references alone, as they are.
+        let labels = ManuallyDrop::new(unsafe { ptr::read(labels) });
+        self.act_further(&*labels, verb, bits)
     }
 
-    /// For labels that the words of a key do not tell: the text is compared.
+    /// Adds to a sum that only grows, where the cells of these labels lie side by side.
+    #[inline(always)]
+    fn add_by_arithmetic<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> Option<()> {
+        let add = |cell: &AtomicU64| if verb == Verb::Count { cell::increment(cell) } else { cell::add(cell, bits) };
+        // Nothing added does not show by itself.
+        let counts = verb == Verb::Count || verb == Verb::CountMany && bits != 0;
+        // SAFETY: as in `dense`.
+        if counts { unsafe { self.dense.add(labels.index(), cardinality::<L>(), add) } } else { None }
+    }
+
+    /// For labels that a near key does not tell, and those that this thread does not remember.
     #[inline(never)]
-    fn act_on_text<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
-        let mut key = Packed::<true>::new();
+    fn act_further<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
+        let mut key = self.sparse.key();
         labels.key(&mut key);
-        let is_same = |text: &[u8]| {
-            let mut compared = Compared::with(text);
-            labels.key(&mut compared);
-            compared.is_same()
-        };
-        // SAFETY: the slot is used by `act` and no further.
-        match unsafe { self.sparse.find_text(&key, is_same) } {
-            Some(slot) => slot.act(Class::Listed, verb, bits, &self.options.bounds),
-            None => self.act_slowly(labels, verb, bits),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn act_slowly<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
-        let mut key = Packed::<true>::new();
-        labels.key(&mut key);
-        self.sparse.act(&self.wanted(&key, &|text| labels.key(text), &|| pairs(labels)), verb, bits, &self.options.bounds)
-    }
-
-    fn wanted<'a>(&self, key: &'a Packed<true>, text: &'a dyn Fn(&mut Encoded), labels: &'a dyn Fn() -> LabelSet) -> Wanted<'a> {
-        Wanted { key, text, labels, series_max: self.options.series_max }
+        SeriesList::act_further(&key, |text| is_same(labels, text), verb, bits)
+            || self.sparse.act(&Of(labels), self.options.series_max, verb, bits, &self.options.bounds)
     }
 
     /// The series of these labels, to be kept. None as for `with`.
@@ -132,9 +159,7 @@ impl Family {
         if cardinality::<L>() > 0 {
             return self.dense(labels).map(Held::Own);
         }
-        let mut key = Packed::<true>::new();
-        labels.key(&mut key);
-        self.sparse.hold(&self.wanted(&key, &|text| labels.key(text), &|| pairs(labels))).map(Held::Shared)
+        self.sparse.hold(&Of(labels), self.options.series_max).map(Held::Shared)
     }
 
     /// Ends a series; true where it existed.
@@ -145,7 +170,7 @@ impl Family {
         if cardinality::<L>() > 0 {
             return self.dense(labels).is_some_and(Slot::hide);
         }
-        self.sparse.remove(&|text| labels.key(text))
+        self.sparse.remove(&Of(labels))
     }
 
     /// Adds a point for each series that shows something.
@@ -160,7 +185,8 @@ impl Family {
         if !slots.is_empty() {
             let set = |index: usize| L::from_index(index).map(|labels| pairs(&labels)).unwrap_or_default();
             let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
-            let shown = slots.iter().zip(labels).filter(|(slot, _)| slot.shows());
+            self.dense.publish();
+            let shown = slots.iter().zip(labels).filter(|(slot, _)| slot.shows() || slot.has_counted(&reader.sums));
             points.extend(shown.filter_map(|(slot, labels)| Some(Point { labels: labels.clone(), value: value(slot)? })));
         }
         let series = self.sparse.of(&reader.series);

@@ -21,7 +21,7 @@ pub trait LabelValue: Sized + Send + Sync {
     /// The value as it is exported.
     fn value(&self) -> Label;
     /// Shows what tells it from other values. Two values that are exported alike show the same.
-    fn key(&self, key: &mut impl Key);
+    fn key<'a>(&'a self, key: &mut impl Key<'a>);
 }
 
 /// A set of labels: `()`, or a type that derives it.
@@ -76,7 +76,7 @@ pub trait Labels: Sized + Send + Sync {
     /// Shows each key with its value.
     fn visit(&self, visitor: &mut dyn FnMut(&'static str, Label));
     /// Shows what tells it from other sets. Two sets that are exported alike show the same.
-    fn key(&self, key: &mut impl Key);
+    fn key<'a>(&'a self, key: &mut impl Key<'a>);
 }
 
 impl Labels for () {
@@ -94,7 +94,7 @@ impl Labels for () {
 
     fn visit(&self, _: &mut dyn FnMut(&'static str, Label)) {}
 
-    fn key(&self, _: &mut impl Key) {}
+    fn key<'a>(&'a self, _: &mut impl Key<'a>) {}
 }
 
 impl LabelValue for bool {
@@ -118,7 +118,7 @@ impl LabelValue for bool {
     }
 
     #[inline(always)]
-    fn key(&self, key: &mut impl Key) {
+    fn key<'a>(&'a self, key: &mut impl Key<'a>) {
         key.word((*self).into());
     }
 }
@@ -142,7 +142,7 @@ macro_rules! unknown_set {
             }
 
             #[inline(always)]
-            fn key(&self, $key: &mut impl Key) {
+            fn key<'a>(&'a self, $key: &mut impl Key<'a>) {
                 let $value = self;
                 $show
             }

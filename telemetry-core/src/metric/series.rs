@@ -93,7 +93,7 @@ macro_rules! instrument {
             #[doc = "What `#[metric]` completes; alone it records, but is not declared."]
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
             pub const fn new() -> Self {
-                Self { family: $crate::metric::family::Family::new(Options::DEFAULT), labels: ::std::marker::PhantomData }
+                Self { family: $crate::metric::family::Family::new($begin, Options::DEFAULT), labels: ::std::marker::PhantomData }
             }
 
             #[doc(hidden)]
@@ -116,8 +116,7 @@ macro_rules! instrument {
             /// The series of these labels, made where it is new, to be kept: its verbs look nothing up.
             pub fn handle(&self, labels: L::With<'_>) -> $crate::Handle<'_, Self> {
                 let held = self.family.hold(&labels);
-                let begin: Option<$crate::thread::Space> = $begin;
-                if let (Some(slot), Some(space)) = (held.as_deref(), begin) {
+                if let (Some(slot), Some(space)) = (held.as_deref(), self.family.space) {
                     slot.begin(space);
                 }
                 $crate::Handle { metric: self, held }

@@ -1,36 +1,57 @@
 //! The series of a metric whose label sets are known at compile time: one slot for each, found by arithmetic.
+//!
+//! Where they are sums of whole numbers their cells lie side by side, so that a sum that only grows is added to without a look at
+//! its slot: that it shows is told by its being more than at its beginning.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicPtr, AtomicUsize};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 
-use super::slabs::Class;
+use super::lease::{self, INVALID, hot};
+use super::slabs::{Class, Slabs, Space};
 use super::slot::Slot;
+use crate::cell;
+use crate::limits::RUN_SERIES_MAX;
 
 /// `N` slots, made when the first is wanted. `N` is a constant of the label type that the caller names in every call.
 pub struct Block {
     slots: AtomicPtr<Slot>,
     /// How many they are; written before they are.
     len: AtomicUsize,
+    /// Of the first cell, in bytes, where they lie side by side and the rows of all threads reach the last.
+    offset: AtomicU64,
 }
 
 impl Block {
     pub const fn new() -> Self {
-        Self { slots: AtomicPtr::new(ptr::null_mut()), len: AtomicUsize::new(0) }
+        Self { slots: AtomicPtr::new(ptr::null_mut()), len: AtomicUsize::new(0), offset: AtomicU64::new(INVALID) }
     }
 
-    /// The slot in this place among `len`.
+    /// Adds to the cell of this thread in this place among `len`; none where it cannot without looking at the slot.
     ///
     /// # Safety
-    /// `len` is the same in every call.
+    /// `len` is the same in every call, here and in `get`.
     #[inline(always)]
-    pub unsafe fn get(&self, index: usize, len: usize) -> Option<&Slot> {
+    pub unsafe fn add(&self, index: usize, len: usize, add: impl FnOnce(&cell::AtomicU64)) -> Option<()> {
+        if index >= len {
+            return None;
+        }
+        // SAFETY: an offset that is not `INVALID` is that of `len` cells which are within every row; an add replaces nothing.
+        unsafe { hot().fixed.wholes.beyond(self.offset.load(Acquire), index, add) }
+    }
+
+    /// The slot in this place among `len`, which are made with cells side by side where they are sums of whole numbers.
+    ///
+    /// # Safety
+    /// `len` is the same in every call, here and in `add`.
+    #[inline(always)]
+    pub unsafe fn get(&self, index: usize, len: usize, are_whole: bool) -> Option<&Slot> {
         if index >= len {
             return None;
         }
         let mut slots = self.slots.load(Acquire);
         if slots.is_null() {
-            slots = self.make(len)?;
+            slots = self.make(len, are_whole)?;
         }
         // SAFETY: `slots` begins a slice of `len` slots, which lives as long as the block.
         Some(unsafe { &*slots.add(index) })
@@ -48,18 +69,44 @@ impl Block {
 
     #[cold]
     #[inline(never)]
-    fn make(&self, len: usize) -> Option<*mut Slot> {
-        let _busy = super::lease::Busy::take()?;
+    fn make(&self, len: usize, are_whole: bool) -> Option<*mut Slot> {
+        let run = |slabs: &mut Slabs, _| {
+            let first = (are_whole && len <= RUN_SERIES_MAX).then(|| slabs.take_run(Space::Whole, len as u32)).flatten();
+            ((first, slabs.taken()), ())
+        };
+        let (first, taken) = lease::with_slab(Class::Fixed, run)?;
+        let busy = lease::Busy::take()?;
         self.len.store(len, Relaxed); // the same for all who come here
-        let made: Box<[Slot]> = (0..len).map(|_| Slot::new(Class::Fixed)).collect();
+        let slot = |i: u32| match first {
+            Some(first) => Slot::with_cells(first + i, taken),
+            None => Slot::new(Class::Fixed),
+        };
+        let made: Box<[Slot]> = (0..len as u32).map(slot).collect();
         let made = Box::into_raw(made);
         match self.slots.compare_exchange(ptr::null_mut(), made.cast(), AcqRel, Acquire) {
-            Ok(_) => Some(made.cast()),
+            Ok(_) => {
+                drop(busy);
+                self.publish();
+                Some(made.cast())
+            }
             Err(first) => {
+                drop(busy);
                 // SAFETY: another thread was first, and nobody has seen this one.
                 drop(unsafe { Box::from_raw(made) });
                 Some(first)
             }
+        }
+    }
+
+    /// Lets the hot path of every thread add without a look at the slot, if all rows in use reach so far.
+    pub fn publish(&self) {
+        let cells = |slot: &Slot| slot.run_start();
+        let Some(first) = self.all().first().and_then(cells) else { return };
+        if self.offset.load(Relaxed) == INVALID
+            && let Some(slabs) = lease::slabs()
+            && slabs[Class::Fixed as usize].is_everywhere(Space::Whole, first + self.len.load(Relaxed) as u32 - 1)
+        {
+            self.offset.store(lease::Cells::<cell::AtomicU64>::offset(first), Release);
         }
     }
 }

@@ -1,260 +1,358 @@
-//! The key of a label set: what tells it from others of its metric, without memory of its own where the labels are short.
+//! The key of a label set: what tells it from others of its metric, without memory of its own.
 //!
-//! A label type shows its parts to a `Key`, one after the other. `Packed` makes seven words of them. They say all that there is to
-//! say of up to three texts of 16 bytes, or six numbers, in any mixture of two words a text and one a number; of more they are a
-//! hash, and the texts themselves are compared. `Encoded` is the exact text of the same parts, which the list of all series is
-//! ordered by. A `&'static str` is told by its address: what is there cannot change.
+//! A label type shows its parts to a `Key`, one after the other. `Packed` makes six words of them: two of a text and one of a number. A
+//! text of up to 16 bytes is in its words; of a longer one they are where it is, and it is compared there. What has no room is only
+//! hashed, and the whole set is compared with its exact text (`parts`). A `&'static str` is told by its address: what is there cannot
+//! change.
 
-/// Takes the parts of a label set, in their order.
-pub trait Key {
-    /// A number, or the place of a value among those that are known.
-    fn word(&mut self, word: u64);
-    /// Text that may be gone after the call.
-    fn text(&mut self, text: &str);
-    /// Text that stays what it is.
-    fn fixed(&mut self, text: &'static str);
-}
+use super::generation::Generation;
+use super::parts::{Key, Part, Parts};
+use super::text::{MIX, are_same, are_same_to_32, fold, halves, longer, mix, short};
 
-/// Words of a packed key, beside that of the lengths.
-const WORDS: usize = 6;
+/// Words of a packed key.
+pub const WORDS: usize = 6;
 
-/// The part of a hash that finds the entry of a table; no table has that many.
-pub const HASH: u64 = (1 << 31) - 1;
+/// Where the kinds of a head begin, above the lengths.
+const KINDS_BIT: usize = 15;
 
-/// The multipliers of wyhash, whose folded product this is.
-const MIX: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+/// The greatest length of a text that is in its words.
+const SHORT: usize = 16;
 
-#[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
+/// The length that stands for those of all longer texts.
+const LONG: u64 = 31;
 
-/// A label set in seven words. Without `LONG` it gives up at a text that the words cannot hold, which is all that the fast path wants.
-pub struct Packed<const LONG: bool> {
+/// A label set in six words, and what they are. `NEAR` gives up at what takes long to compare: it is what the fast path wants, and where
+/// it does not give up it is the same.
+pub struct Packed<'a, const NEAR: bool> {
     words: [u64; WORDS],
+    /// The texts, where their words begin.
+    texts: [&'a [u8]; WORDS],
     len: usize,
-    /// Of the texts, a byte each; one that is fixed has 255.
+    /// Of the texts, five bits each. At the bottom, so that the last is there without a shift.
     lengths: u64,
-    /// A bit for each word that begins a text.
-    texts: u64,
+    /// A bit for each word that begins a text, and further up one for each that is the address of a text.
+    kinds: u64,
+    /// Of the texts that are told by their address, 12 bits each. It is kept as the last word.
+    fixed_lengths: u64,
+    generation: Generation,
+    seed: u64,
+    /// Whether the seed is in the hash.
+    is_seeded: bool,
     hash: u64,
-    /// A word that waits for another, to be hashed with it.
-    half: Option<u64>,
-    exact: bool,
+    /// A number and an address that wait for another, to be hashed with it.
+    number: Option<u64>,
+    address: Option<u64>,
+    /// Not zero where a part had no room, or was too long for a near key.
+    doubt: u64,
 }
 
-impl<const LONG: bool> Packed<LONG> {
+impl<const NEAR: bool> Packed<'_, NEAR> {
+    /// A key without parts, of the metric of this address at this time.
     #[inline(always)]
-    pub fn new() -> Self {
-        Self { words: [0; WORDS], len: 0, lengths: 0, texts: 0, hash: MIX[0], half: None, exact: true }
+    pub fn new(seed: u64, metric: usize, generation: Generation) -> Self {
+        Self {
+            words: [0; WORDS],
+            texts: [&[]; WORDS],
+            len: 0,
+            lengths: 0,
+            kinds: 0,
+            fixed_lengths: 0,
+            generation,
+            seed,
+            is_seeded: false,
+            hash: metric as u64,
+            number: None,
+            address: None,
+            doubt: 0,
+        }
     }
 
-    /// Whether equal words mean equal labels.
+    /// Whether what is the same by `is` is equal labels.
     #[inline(always)]
     pub fn is_exact(&self) -> bool {
-        self.exact
+        self.doubt == 0
     }
 
     #[inline(always)]
     pub fn hash(&self) -> u64 {
-        self.half.map_or(self.hash, |half| fold(self.hash ^ half, MIX[1]))
+        let hash = self.address.map_or(self.hash, |address| fold(self.hash ^ address, MIX));
+        let seeded = if self.is_seeded { hash } else { hash.wrapping_add(self.seed) };
+        self.number.map_or(hash, |number| fold(seeded ^ number, self.seed))
     }
 
-    /// Whether these are the words of that key.
+    /// From the top: the generation (32 bits), whether there is more to compare (1), and what the words are: how many (3 bits), which of
+    /// them are an address (6), and which begin a text (6; a text is two words), and the lengths of the texts (15). Not zero.
     #[inline(always)]
-    pub fn is(&self, words: &Words) -> bool {
+    fn head(&self) -> u64 {
+        let kinds = (self.len as u64) << (KINDS_BIT + 2 * WORDS) | self.kinds << KINDS_BIT;
+        let inexact = if NEAR || self.is_exact() { 0 } else { 1 << 31 }; // a near one is exact wherever it is asked
+        self.generation.bits() | inexact | kinds | self.lengths
+    }
+
+    /// Whether it is this one.
+    ///
+    /// # Safety
+    /// The text that `kept` was told is there.
+    #[inline(always)]
+    pub unsafe fn is(&self, kept: &Kept) -> bool {
+        // SAFETY: the caller's promise, and the heads are the same.
+        self.head() == kept.head && unsafe { self.has(kept) }
+    }
+
+    /// Whether it would be this one at another time.
+    ///
+    /// # Safety
+    /// As for `is`.
+    pub unsafe fn was(&self, kept: &Kept) -> bool {
+        // SAFETY: as above, but for the generation.
+        self.head() as u32 == kept.head as u32 && unsafe { self.has(kept) }
+    }
+
+    /// # Safety
+    /// As for `is`, and the heads are the same, but for the generation.
+    #[inline(always)]
+    unsafe fn has(&self, kept: &Kept) -> bool {
         // Not a loop: the compiler knows the length, and keeps the words in registers only if it sees each by itself.
-        let same = |i: usize| i >= self.len || self.words[i] == words.words[i];
-        self.shape() == words.shape && same(0) && same(1) && same(2) && same(3) && same(4) && same(5)
+        // SAFETY: the caller's promise.
+        let same = |i: usize| unsafe { i >= self.len || self.same(kept, i) };
+        let same_words = same(0) && same(1) && same(2) && same(3) && same(4) && same(5);
+        // SAFETY: the last word is a number, of both.
+        same_words && (!self.has_fixed() || self.fixed_lengths == unsafe { kept.words[WORDS - 1].number })
     }
 
-    pub fn words(&self) -> Words {
-        Words { words: self.words, shape: self.shape() }
-    }
-
-    /// From the top: how many words (3 bits), which of them begin a text (5; a text is two words), the lengths of the texts (24), whether
-    /// this is all (1), and of the hash what there is room for (31).
+    /// # Safety
+    /// As for `has`.
     #[inline(always)]
-    fn shape(&self) -> u64 {
-        let kinds = (self.len as u64) << 61 | self.texts << 56;
-        kinds | self.lengths << 32 | u64::from(!self.exact) << 31 | self.hash() & HASH
-    }
-
-    #[inline(always)]
-    fn begin_text(&mut self, length: usize) {
-        if self.len < WORDS {
-            self.texts |= 1 << self.len & 0x1F;
+    unsafe fn same(&self, kept: &Kept, i: usize) -> bool {
+        // SAFETY: as the heads are the same, this word is of the same kind in both: a number, or of a text of the same length, or of a
+        // longer text, of which the kept words are what `Kept::long` made.
+        unsafe {
+            if !self.begins_text(i) {
+                return i > 0 && self.begins_text(i - 1) || self.words[i] == kept.words[i].number;
+            }
+            let text = self.texts[i];
+            if text.len() <= SHORT {
+                return self.words[i] == kept.words[i].number && self.words[i + 1] == kept.words[i + 1].number;
+            }
+            if text.len() as u64 != kept.words[i + 1].number {
+                return false;
+            }
+            let kept = std::slice::from_raw_parts(kept.words[i].text, text.len());
+            if NEAR { are_same_to_32(kept, text) } else { are_same(kept, text) }
         }
-        self.lengths = (self.lengths << 8 | length as u64 & 0xFF) & 0xFF_FFFF; // three texts fill the words
     }
 
-    /// One more word that tells, and one more that finds.
+    #[inline(always)]
+    fn begins_text(&self, i: usize) -> bool {
+        self.kinds >> i & 1 == 1
+    }
+
+    /// As it is kept beside this text, which is that of the same labels.
+    pub fn kept(&self, text: &[u8]) -> Kept {
+        let mut words = self.words.map(|number| Word { number });
+        if self.has_fixed() {
+            words[WORDS - 1] = Word { number: self.fixed_lengths };
+        }
+        let (mut i, mut parts) = (0, Parts(text));
+        while i < self.len {
+            let part = parts.next();
+            if !self.begins_text(i) {
+                i += 1;
+                continue;
+            }
+            if let Some(Part::Text(text)) = part.filter(|_| self.texts[i].len() > SHORT) {
+                (words[i], words[i + 1]) = Word::long(text);
+            }
+            i += 2;
+        }
+        Kept { head: self.head(), words }
+    }
+
+    #[inline(always)]
+    fn has_fixed(&self) -> bool {
+        self.kinds >> WORDS != 0
+    }
+
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether there is room for so many words more; if not, what comes is only in the hash.
+    #[inline(always)]
+    fn has_room(&mut self, words: usize) -> bool {
+        let has_room = self.len + words <= WORDS - usize::from(self.has_fixed());
+        self.doubt |= u64::from(!has_room);
+        has_room
+    }
+
     #[inline(always)]
     fn push(&mut self, word: u64) {
-        self.push_unhashed(word);
-        self.half = match self.half {
-            Some(half) => {
-                self.hash = fold(self.hash ^ half, MIX[1] ^ word);
-                None
-            }
-            None => Some(word),
-        };
+        self.words[self.len] = word;
+        self.len += 1;
     }
 
     #[inline(always)]
-    fn push_unhashed(&mut self, word: u64) {
-        if self.len < WORDS {
-            self.words[self.len] = word;
-            self.len += 1;
-        } else {
-            self.exact = false; // it is in the hash, and the whole text is compared
+    fn mix(&mut self, a: u64, b: u64) {
+        self.seed_hash();
+        self.hash = mix(self.hash, self.seed, a, b);
+    }
+
+    #[inline(always)]
+    fn seed_hash(&mut self) {
+        if !self.is_seeded {
+            (self.hash, self.is_seeded) = (self.hash.wrapping_add(self.seed), true);
+        }
+    }
+
+    /// Hashes a text of more than 16 bytes.
+    #[inline(always)]
+    fn mix_long(&mut self, bytes: &[u8]) {
+        match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) if NEAR || bytes.len() <= 32 => {
+                let ((a, b), (c, d)) = (halves(first), halves(last));
+                self.mix(a, b);
+                self.mix(c, d);
+            }
+            _ => {
+                self.seed_hash();
+                self.hash = longer(self.hash, self.seed, bytes);
+            }
         }
     }
 }
 
-/// The words of a packed key that is kept.
+/// One word of a key that is kept.
 #[derive(Clone, Copy)]
-pub struct Words {
-    words: [u64; WORDS],
-    shape: u64,
+union Word {
+    number: u64,
+    text: *const u8,
 }
 
-impl Words {
-    /// As much of the hash as is kept.
-    pub fn hash(&self) -> u64 {
-        self.shape & HASH
+impl Word {
+    /// The two of a text of more than 16 bytes.
+    fn long(text: &[u8]) -> (Self, Self) {
+        (Self { text: text.as_ptr() }, Self { number: text.len() as u64 })
     }
 }
 
-impl<const LONG: bool> Key for Packed<LONG> {
+/// A packed key that is kept, with pointers to its long texts.
+pub struct Kept {
+    head: u64,
+    words: [Word; WORDS],
+}
+
+impl Kept {
+    /// What no key is.
+    pub const NONE: Self = Self { head: 0, words: [Word { number: 0 }; WORDS] };
+
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.head == 0
+    }
+
+    pub fn generation(&self) -> Generation {
+        Generation::of_bits(self.head >> 32 << 32)
+    }
+
+    /// The same key at another time.
+    pub fn renew(&mut self, generation: Generation) {
+        self.head = u64::from(self.head as u32) | generation.bits();
+    }
+}
+
+impl<'a, const NEAR: bool> Key<'a> for Packed<'a, NEAR> {
     #[inline(always)]
     fn word(&mut self, word: u64) {
-        self.push(word);
+        if self.has_room(1) {
+            self.push(word);
+        }
+        match self.number.take() {
+            Some(number) => self.mix(number, word),
+            None => self.number = Some(word),
+        }
     }
 
     #[inline(always)]
-    fn text(&mut self, text: &str) {
-        let (a, b) = if text.len() <= 16 {
-            short(text.as_bytes())
+    fn text(&mut self, text: &'a str) {
+        let bytes = text.as_bytes();
+        let (a, b, length) = if bytes.len() <= SHORT {
+            let (a, b) = short(bytes);
+            self.mix(a, b);
+            (a, b, bytes.len() as u64)
         } else {
-            self.exact = false;
-            if LONG { digest(text.as_bytes()) } else { (0, 0) }
+            // A near key goes on all the same: so the compiler knows how many words there are.
+            self.doubt |= u64::from(NEAR && bytes.len() > 32);
+            self.mix_long(bytes);
+            (0, 0, LONG)
         };
-        self.begin_text(text.len().min(254));
-        self.push(a);
-        self.push(b);
+        if self.has_room(2) {
+            self.kinds |= 1 << self.len;
+            self.lengths = self.lengths << 5 | length;
+            self.texts[self.len] = bytes;
+            self.push(a);
+            self.push(b);
+        }
     }
 
     #[inline(always)]
     fn fixed(&mut self, text: &'static str) {
-        self.begin_text(255);
-        self.push(text.as_ptr().addr() as u64);
-        self.push_unhashed(text.len() as u64);
-    }
-}
-
-/// Two words that say, with the length, what a text of at most 16 bytes is.
-///
-/// As wyhash reads them: from four bytes on, four words of four that overlap where there are less than 16; up to three, each byte.
-#[inline(always)]
-fn short(bytes: &[u8]) -> (u64, u64) {
-    let len = bytes.len();
-    if len >= 4 {
-        let (last, step) = (len - 4, (len >> 3) << 2);
-        // SAFETY: there are at least four bytes, and with eight or more a step is at most a half of them, rounded down to a multiple of
-        // four: four bytes from it, and from as much before the last four, are within.
-        let four = |at: usize| u64::from(u32::from_le(unsafe { bytes.as_ptr().add(at).cast::<u32>().read_unaligned() }));
-        return (four(0) << 32 | four(step), four(last) << 32 | four(last - step));
-    }
-    match (bytes.first(), bytes.get(len / 2), bytes.last()) {
-        (Some(first), Some(middle), Some(last)) => (u64::from(*first) | u64::from(*middle) << 8 | u64::from(*last) << 16, 0),
-        _ => (0, 0),
-    }
-}
-
-/// Two words of a longer text.
-fn digest(bytes: &[u8]) -> (u64, u64) {
-    let (mut a, mut b) = (MIX[0] ^ bytes.len() as u64, MIX[1]);
-    let mut mix = |chunk: &[u8; 16]| {
-        let (low, high) = (u128::from_le_bytes(*chunk) as u64, (u128::from_le_bytes(*chunk) >> 64) as u64);
-        (a, b) = (fold(a ^ low, MIX[1] ^ high), fold(b ^ high, MIX[0] ^ low));
-    };
-    let (chunks, _) = bytes.as_chunks::<16>();
-    chunks.iter().for_each(&mut mix);
-    if let Some(last) = bytes.last_chunk() {
-        mix(last); // overlaps the one before
-    }
-    (a, b)
-}
-
-/// A label set as exact text: each part with a mark of its kind and its length.
-#[derive(Default)]
-pub struct Encoded(pub Vec<u8>);
-
-impl Key for Encoded {
-    fn word(&mut self, word: u64) {
-        self.0.push(b'#');
-        self.0.extend(word.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0.push(b'"');
-        self.0.extend(text.len().to_le_bytes());
-        self.0.extend(text.as_bytes());
-    }
-
-    fn fixed(&mut self, text: &'static str) {
-        self.text(text);
-    }
-}
-
-/// Compares a label set with the exact text of one, part by part.
-pub struct Compared<'a> {
-    /// What was not compared yet; none where there was a difference.
-    rest: Option<&'a [u8]>,
-}
-
-impl<'a> Compared<'a> {
-    pub fn with(text: &'a [u8]) -> Self {
-        Self { rest: Some(text) }
-    }
-
-    /// Whether all of the text was there, and no more.
-    pub fn is_same(&self) -> bool {
-        self.rest.is_some_and(<[u8]>::is_empty)
-    }
-
-    fn take(&mut self, part: &[u8]) {
-        self.rest = self.rest.and_then(|rest| rest.strip_prefix(part));
-    }
-}
-
-impl Key for Compared<'_> {
-    fn word(&mut self, word: u64) {
-        self.take(b"#");
-        self.take(&word.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.take(b"\"");
-        self.take(&text.len().to_le_bytes());
-        self.take(text.as_bytes());
-    }
-
-    fn fixed(&mut self, text: &'static str) {
-        self.text(text);
+        const LENGTH_BITS: u32 = 12;
+        let (address, length) = (text.as_ptr().addr() as u64, text.len() as u64);
+        let doubt = length >> LENGTH_BITS;
+        if !NEAR && doubt != 0 {
+            return self.text(text);
+        }
+        self.doubt |= doubt;
+        // The last word is for the lengths from now on.
+        if self.len < WORDS - 1 && self.has_room(1) {
+            self.fixed_lengths = self.fixed_lengths << LENGTH_BITS | length;
+            self.kinds |= 1 << (WORDS + self.len);
+            self.push(address);
+        } else {
+            self.doubt = 1;
+        }
+        // Nobody chooses addresses: the seed is spared.
+        match self.address.take() {
+            Some(before) => self.hash = fold(self.hash ^ before, address),
+            None => self.address = Some(address),
+        }
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::thread::parts::Encoded;
 
-    fn packed(parts: &[&str]) -> Packed<true> {
-        let mut key = Packed::new();
+    const SEED: u64 = 0x1234_5678_9abc_def1;
+
+    const FIRST: Generation = Generation::of_bits(1 << 32);
+
+    fn new() -> Packed<'static, false> {
+        Packed::new(SEED, 64, FIRST)
+    }
+
+    fn packed<'a>(parts: &[&'a str]) -> Packed<'a, false> {
+        let mut key: Packed<'a, false> = Packed::new(SEED, 64, FIRST);
         parts.iter().for_each(|part| key.text(part));
         key
+    }
+
+    /// The exact text of a packed key, where its parts are texts.
+    fn encoded(parts: &[&str]) -> Vec<u8> {
+        let mut text = Encoded::default();
+        parts.iter().for_each(|part| text.text(part));
+        text.0
+    }
+
+    fn same(one: &Packed<'_, false>, other: &Packed<'_, false>, text: &[u8]) -> bool {
+        // SAFETY: the text is there.
+        unsafe { one.is(&other.kept(text)) }
+    }
+
+    /// Of keys without long texts.
+    fn are_same(one: &Packed<'_, false>, other: &Packed<'_, false>) -> bool {
+        same(one, other, &[])
     }
 
     #[test]
@@ -264,29 +362,28 @@ mod tests {
             for (j, b) in texts.iter().enumerate() {
                 let (one, other) = (packed(&[a, "x"]), packed(&[b, "x"]));
                 assert!(one.is_exact() && other.is_exact());
-                assert_eq!(one.is(&other.words()), a == b, "{i} {j}");
+                assert_eq!(are_same(&one, &other), a == b, "{i} {j}");
             }
         }
-        assert!(!packed(&["ab", "c"]).is(&packed(&["a", "bc"]).words()));
+        assert!(!are_same(&packed(&["ab", "c"]), &packed(&["a", "bc"])));
         for at in 0..16 {
             let mut text = *b"0123456789abcdef";
             text[at] = b'x';
             let changed = std::str::from_utf8(&text).expect("ascii");
-            assert!(!packed(&["0123456789abcdef"]).is(&packed(&[changed]).words()), "byte {at}");
+            assert!(!are_same(&packed(&["0123456789abcdef"]), &packed(&[changed])), "byte {at}");
         }
     }
 
     #[test]
     fn what_the_words_cannot_hold_is_not_called_exact() {
-        assert!(!packed(&["0123456789abcdefg"]).is_exact());
         assert!(packed(&["a", "b", "c"]).is_exact() && !packed(&["a", "b", "c", "d"]).is_exact());
-        let mut numbers = Packed::<true>::new();
+        let mut numbers = new();
         (0..7).for_each(|n| numbers.word(n));
         assert!(!numbers.is_exact());
-        let mut fixed = Packed::<true>::new();
-        ["a", "b", "c"].into_iter().for_each(|text| fixed.fixed(text));
+        let mut fixed = new();
+        ["a", "b", "c", "d", "e"].into_iter().for_each(|text| fixed.fixed(text));
         assert!(fixed.is_exact());
-        fixed.fixed("d");
+        fixed.fixed("f");
         assert!(!fixed.is_exact());
     }
 
@@ -294,7 +391,7 @@ mod tests {
     fn parts_of_another_kind_are_another_key() {
         let text = u64::from_le_bytes(*b"aaa\0\0\0\0\0");
         let key = |parts: &[Option<u64>]| {
-            let mut key = Packed::<true>::new();
+            let mut key = new();
             for part in parts {
                 match part {
                     Some(word) => key.word(*word),
@@ -307,43 +404,83 @@ mod tests {
             [key(&[None, Some(0)]), key(&[Some(text), Some(0), Some(0)]), key(&[Some(text), None]), key(&[Some(text), Some(0)])];
         for (i, one) in keys.iter().enumerate() {
             for (j, other) in keys.iter().enumerate() {
-                assert_eq!(one.is(&other.words()), i == j, "{i} {j}");
+                assert_eq!(are_same(one, other), i == j, "{i} {j}");
             }
         }
-        let (mut six, mut seven) = (Packed::<true>::new(), Packed::<true>::new());
+        let (mut six, mut seven) = (new(), new());
         (0..6).for_each(|n| six.word(n));
         (0..7).for_each(|n| seven.word(n));
-        assert!(!six.is(&seven.words()), "what is not exact is not what is");
+        assert!(!are_same(&six, &seven), "what is not exact is not what is");
     }
 
     #[test]
-    fn a_set_is_compared_with_its_whole_text() {
-        let show = |key: &mut dyn FnMut(&str), parts: &[&str]| parts.iter().for_each(|part| key(part));
-        let encoded = |parts: &[&str]| {
-            let mut text = Encoded::default();
-            show(&mut |part| text.text(part), parts);
-            text.word(7);
-            text.0
-        };
-        let sets: [&[&str]; 6] = [&["a", "b"], &["ab", ""], &["a", "b", ""], &["a"], &["", "ab"], &["a", "c"]];
-        for one in sets {
-            for other in sets {
-                let text = encoded(other);
-                let mut compared = Compared::with(&text);
-                show(&mut |part| compared.text(part), one);
-                compared.word(7);
-                assert_eq!(compared.is_same(), one == other, "{one:?} {other:?}");
+    fn a_byte_anywhere_in_a_long_text_is_found_by_comparing() {
+        for len in [17, 31, 32, 33, 48, 100] {
+            let text = "x".repeat(len);
+            for parts in [&[text.as_str()][..], &["get", &text], &[&text, "get", &text], &["a-text-of-17-bytes", &text]] {
+                let (key, encoded) = (packed(parts), encoded(parts));
+                assert!(key.is_exact() && same(&packed(parts), &key, &encoded));
+                for at in 0..len {
+                    let mut changed = text.clone().into_bytes();
+                    changed[at] = b'y';
+                    let changed = std::str::from_utf8(&changed).expect("ascii");
+                    let parts: Vec<_> = parts.iter().map(|part| if *part == text { changed } else { part }).collect();
+                    assert!(!same(&packed(&parts), &key, &encoded), "byte {at} of {len}");
+                    assert_ne!(packed(&parts).hash(), key.hash(), "byte {at} of {len}");
+                }
+                let longer = text.clone() + "x";
+                let parts: Vec<_> = parts.iter().map(|part| if *part == text { &longer } else { *part }).collect();
+                assert!(!same(&packed(&parts), &key, &encoded), "{len}");
             }
         }
     }
 
     #[test]
-    fn a_byte_anywhere_in_a_long_text_changes_its_words() {
-        let text = "x".repeat(100);
-        for at in 0..100 {
-            let mut changed = text.clone().into_bytes();
-            changed[at] = b'y';
-            assert_ne!(digest(text.as_bytes()), digest(&changed), "byte {at}");
+    fn a_near_key_is_the_same_as_one_that_is_not_or_gives_up() {
+        let texts = ["", "get", "0123456789abcdef", "0123456789abcdefg", "0123456789abcdef0123456789abcdef"];
+        let beyond = "0123456789abcdef0123456789abcdefg";
+        for one in texts {
+            for other in texts {
+                let mut near = Packed::<true>::new(SEED, 64, FIRST);
+                [one, other].iter().for_each(|part| near.text(part));
+                let (key, encoded) = (packed(&[one, other]), encoded(&[one, other]));
+                // SAFETY: the text is there.
+                assert!(near.is_exact() && near.hash() == key.hash() && unsafe { near.is(&key.kept(&encoded)) });
+            }
+            let mut near = Packed::<true>::new(SEED, 64, FIRST);
+            [one, beyond].iter().for_each(|part| near.text(part));
+            assert!(!near.is_exact());
         }
+    }
+
+    #[test]
+    fn a_key_of_another_metric_or_time_is_another() {
+        let of = |seed, metric, generation| {
+            let mut key: Packed<'_, false> = Packed::new(seed, metric, generation);
+            key.text("get");
+            key
+        };
+        let (key, next) = (of(SEED, 64, FIRST), FIRST.next());
+        assert!(are_same(&key, &of(SEED, 64, FIRST)) && !are_same(&key, &of(SEED, 64, next)));
+        // SAFETY: there are no long texts.
+        unsafe { assert!(key.was(&of(SEED, 64, next).kept(&[])) && !key.was(&packed(&["put"]).kept(&[]))) };
+        assert!(of(SEED, 64, next).kept(&[]).generation() == next && next != FIRST);
+        assert_eq!(key.hash(), of(SEED, 64, next).hash(), "it is found to be of another time");
+        assert_ne!(key.hash(), of(SEED, 128, FIRST).hash());
+        assert_ne!(key.hash(), of(!SEED, 64, FIRST).hash());
+    }
+
+    #[test]
+    fn hashes_of_short_texts_and_numbers_fill_a_table_evenly() {
+        let mut places = vec![0_u32; 1 << 12];
+        let mut count = |key: Packed<'_, false>| places[(key.hash() & 0xFFF) as usize] += 1;
+        for n in 0..1_u64 << 12 {
+            let mut key = new();
+            key.word(n);
+            count(key);
+            count(packed(&["get", &format!("/items/{n}")]));
+        }
+        // Two a place on average: by chance one place of a million has more than fourteen.
+        assert!(places.iter().all(|count| *count < 16), "{:?}", places.iter().max());
     }
 }

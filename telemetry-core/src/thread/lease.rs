@@ -6,13 +6,14 @@
 //! Invariant: a row in `HOT` is that of a slab that this thread owns, and is replaced there before it is freed.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fork;
 use super::slabs::{Class, Retired, Slab, Slabs, Space};
-use super::table::Table;
+use super::table::{Entries, Table};
 use crate::cell::{AtomicPtr, AtomicU64};
 use crate::distribution::Shard;
 
@@ -40,36 +41,26 @@ impl<T> View<T> {
         self.start.set(ptr::null());
     }
 
-    /// The offset of the element of this index, as `at` wants it.
-    pub const fn offset(index: u32) -> u32 {
-        index.saturating_mul(size_of::<T>() as u32)
+    /// Whether there is an element of this index.
+    #[inline(always)]
+    fn reaches(&self, index: u32) -> bool {
+        (index as usize).saturating_mul(size_of::<T>()) < self.len_bytes.get()
     }
 
-    /// The element at this offset; none where the row does not reach so far.
-    ///
-    /// # Safety
-    /// The offset is one that `offset` told of a `View` of the same kind, or beyond all rows. The element must not be used after
-    /// anything that may replace the row: the cold path, and code of the user.
-    #[inline(always)]
-    pub unsafe fn at(&self, offset: u32) -> Option<&T> {
-        if (offset as usize) < self.len_bytes.get() {
-            // SAFETY: `set` took start and length of one slice, which lives until another takes its place here (the invariant above);
-            // the offset is that of an element, and the caller uses it before that can be.
-            Some(unsafe { &*self.start.get().byte_add(offset as usize) })
-        } else {
-            None
-        }
+    /// Where the element of this index is; none where the row does not reach so far.
+    pub fn place(&self, index: u32) -> Option<*const ()> {
+        self.reaches(index).then(|| self.start.get().wrapping_add(index as usize).cast())
     }
 }
 
 /// A row of cells as the hot path sees it, without its length.
 ///
 /// A start and an offset are each valid or `INVALID`, and one check tells whether both are: addresses are below 2^62 and offsets
-/// below 2^32, so that the sum of what is valid is not negative, and any other sum is. That a valid offset is within every row
-/// with a valid start is `Slabs`' promise.
+/// below 2^32, so that the sum of what is valid is not negative, and any other sum is. That a valid offset is within every
+/// row with a valid start is `Slabs`' promise.
 pub struct Cells<T> {
     start: Cell<*const T>,
-    view: View<T>,
+    pub view: View<T>,
 }
 
 /// The offset that is beyond all rows, and the start of no row. Twice this is negative too.
@@ -115,14 +106,25 @@ impl<T> Cells<T> {
         }
     }
 
+    /// Runs with the cell so many after that at this offset; none where the offset or the start is invalid.
+    ///
+    /// # Safety
+    /// As for `at`, of both cells.
+    #[inline(always)]
+    pub unsafe fn beyond<R>(&self, offset: u64, index: usize, run: impl FnOnce(&T) -> R) -> Option<R> {
+        // SAFETY: the caller's promise.
+        unsafe { self.at(offset, |cell| run(&*ptr::from_ref(cell).add(index))) }
+    }
+
     /// Runs with the cell of this index; none where the row does not reach so far.
     ///
     /// # Safety
     /// `run` as for `at`.
     #[inline(always)]
     pub unsafe fn of<R>(&self, index: u32, run: impl FnOnce(&T) -> R) -> Option<R> {
-        if (index as usize).saturating_mul(size_of::<T>()) < self.view.len_bytes.get() {
-            // SAFETY: as in `View::at`.
+        if self.view.reaches(index) {
+            // SAFETY: `set` took start and length of one slice, which lives until another takes its place here (the invariant above),
+            // and the caller uses the element before that can be.
             Some(run(unsafe { &*self.view.start.get().add(index as usize) }))
         } else {
             None
@@ -164,7 +166,9 @@ impl Rows {
 pub struct Hot {
     pub fixed: Rows,
     pub listed: Rows,
-    pub tables: View<Table>,
+    pub entries: Cell<Entries>,
+    /// What the hashes of this thread begin with; 0 before there is a table.
+    pub seed: Cell<u64>,
     /// See `Telling`.
     telling: Cell<bool>,
     /// See `Busy`.
@@ -173,9 +177,16 @@ pub struct Hot {
 
 thread_local! {
     static HOT: Hot = const {
-        Hot { fixed: Rows::empty(), listed: Rows::empty(), tables: View::empty(), telling: Cell::new(false), busy: Cell::new(false) }
+        Hot {
+            fixed: Rows::empty(),
+            listed: Rows::empty(),
+            entries: Cell::new(Entries::NONE),
+            seed: Cell::new(0),
+            telling: Cell::new(false),
+            busy: Cell::new(false),
+        }
     };
-    static LEASE: Lease = const { Lease { slab: Cell::new(None), tables: RefCell::new(Vec::new()) } };
+    static LEASE: Lease = const { Lease { slab: Cell::new(None), table: RefCell::new(Table::new()), moved: Cell::new(false) } };
 }
 
 /// What the hot path of this thread reads.
@@ -279,14 +290,16 @@ pub(super) fn raw() -> &'static Mutex<[Slabs; 2]> {
 /// What a thread gives back when it ends.
 struct Lease {
     slab: Cell<Option<usize>>,
-    tables: RefCell<Vec<Table>>,
+    table: RefCell<Table>,
+    /// Whether the cells are elsewhere than the table says.
+    moved: Cell<bool>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         hot().clear_rows();
-        hot().tables.clear();
-        drop(self.tables.take());
+        hot().entries.set(Entries::NONE);
+        drop(self.table.replace(Table::new()));
         if let Some(slab) = self.slab.take()
             && let Some(mut slabs) = slabs()
         {
@@ -321,31 +334,50 @@ pub fn with_slab<T, R>(class: Class, run: impl FnOnce(&mut Slabs, Option<usize>)
 pub fn reach(slabs: &mut Slabs, class: Class, slab: usize, space: Space) -> Retired {
     let (slab, retired) = slabs.reach(slab, space);
     hot().rows(class).set(space, slab);
+    if class == Class::Listed && !retired.is_empty() {
+        table_is_moved();
+    }
     retired
 }
 
-/// Runs with this thread's table of a metric, made where there is none; none where the thread has ended, or cannot now.
+/// Keeps the hot path from the table until `with_table` has asked where the cells are.
+fn table_is_moved() {
+    hot().entries.set(Entries::NONE);
+    let _ = LEASE.try_with(|lease| lease.moved.set(true));
+}
+
+/// Runs with this thread's table; none where the thread has ended, or cannot now.
 ///
 /// The table is out of the hot path's reach meanwhile.
-pub fn with_table<T>(index: u32, run: impl FnOnce(&mut Table) -> T) -> Option<T> {
-    let _busy = Busy::take()?;
-    let at = index as usize;
+pub fn with_table<T>(run: impl FnOnce(&mut Table) -> T) -> Option<T> {
+    let busy = Busy::take()?;
     let run = |lease: &Lease| {
-        let mut tables = lease.tables.try_borrow_mut().ok()?;
-        hot().tables.clear();
-        if tables.len() <= at {
-            tables.resize_with((at + 1).next_power_of_two(), Table::default);
-        }
-        let done = run(&mut tables[at]);
-        hot().tables.set(&tables);
-        Some(done)
+        let mut table = lease.table.try_borrow_mut().ok()?;
+        hot().entries.set(Entries::NONE);
+        let forgotten = if lease.moved.replace(false) { table.refresh() } else { Vec::new() };
+        let done = run(&mut table);
+        hot().entries.set(table.entries());
+        Some((done, forgotten))
     };
-    LEASE.try_with(run).ok().flatten()
+    let (done, forgotten) = LEASE.try_with(run).ok().flatten()?;
+    drop(busy);
+    drop(forgotten);
+    Some(done)
+}
+
+/// What this thread's hashes begin with, which is drawn when it is first wanted.
+pub fn seed() -> u64 {
+    let hot = hot();
+    if hot.seed.get() == 0 {
+        hot.seed.set(RandomState::new().hash_one(0_u8) | 1); // of which each process has its own
+    }
+    hot.seed.get()
 }
 
 /// The lease of the thread that forked leads to its parent's cells.
 pub(super) fn forget() {
     hot().clear_rows();
+    table_is_moved();
     let _ = LEASE.try_with(|lease| lease.slab.set(None));
 }
 

@@ -1,27 +1,32 @@
 //! The cells that threads record into, and how a thread reaches its own: a load of a thread-local pointer, an add and a store.
 //!
 //! Each thread has a slab of cells (`slabs`), leased at its first record and given back at its end (`lease`). A series has a `Slot`:
-//! an index into every slab, and one atomic for those who have no slab. Series of text are found in a table of the thread (`table`)
-//! by a packed key (`key`), over one list of all series (`series`). After a fork the child starts clean (`fork`).
+//! an index into every slab, and one atomic for those who have no slab. Series whose labels are known at compile time are a
+//! `Block` of slots. Others are found in a table of the thread (`table`) by a packed key (`key`, of `parts` and `text`, at a `generation`),
+//! over one list of all series (`series`). After a fork the child starts clean (`fork`).
 //! Invariant: recording waits for nobody who runs user code. It takes a lock when a thread meets a series for the first time, and
 //! when a distribution changes its scale. Not here: verbs and label types (`metric`), the moment of reading (`collect`).
 
 mod block;
 mod fork;
+mod generation;
 mod key;
 mod lease;
 #[cfg(all(test, loom))]
 mod model;
+mod parts;
 mod series;
 mod slabs;
 mod slot;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod text;
 
 pub use block::Block;
-pub use key::{Compared, Encoded, Key, Packed};
+pub use key::Packed;
 pub use lease::Sums;
-pub use series::{Held, Series, SeriesList, Wanted, all};
+pub use parts::{Compared, Encoded, Key};
+pub use series::{Held, Series, SeriesList, Told, all};
 pub use slabs::{Class, Space};
 pub use slot::{Bounds, Slot, Verb};

@@ -7,18 +7,20 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use super::key::{Encoded, Packed};
-use super::lease::{self, Busy, Locked, Telling, View, hot};
+use super::generation::Generation;
+use super::key::Packed;
+use super::lease::{self, Busy, Locked, Telling, hot};
+use super::parts::Encoded;
 use super::slabs::Class;
 use super::slot::{Bounds, Slot, Verb};
-use super::table::Table;
 use crate::label::{Label, LabelSet};
 
-static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: 0 });
+static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: Generation::ZERO });
 
 /// The lock as `fork` holds it.
 pub(super) fn raw() -> &'static Mutex<Names> {
@@ -31,17 +33,32 @@ pub struct Series {
     pub labels: LabelSet,
     pub(super) text: Box<[u8]>,
     removed: AtomicBool,
+    is_overflow: bool,
+    /// The generation of its metric.
+    generation: Arc<AtomicU64>,
 }
 
 impl Series {
-    fn new(labels: LabelSet, text: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self { slot: Slot::new(Class::Listed), labels, text: text.into(), removed: AtomicBool::new(false) })
+    fn new(labels: LabelSet, text: Vec<u8>, metric: &Metric) -> Self {
+        let generation = Arc::clone(&metric.generation);
+        let (slot, text, removed) = (Slot::new(Class::Listed), text.into(), AtomicBool::new(false));
+        Self { slot, labels, text, removed, is_overflow: false, generation }
     }
 
-    /// Whether it has left the list.
-    #[inline(always)]
-    pub(super) fn is_removed(&self) -> bool {
-        self.removed.load(Relaxed)
+    fn overflow(generation: Arc<AtomicU64>) -> Self {
+        let labels = LabelSet::from_iter([("otel.metric.overflow", Label::Bool(true))]);
+        let (slot, text, removed) = (Slot::new(Class::Listed), Box::default(), AtomicBool::new(false));
+        Self { slot, labels, text, removed, is_overflow: true, generation }
+    }
+
+    /// Whether it is the series of its labels at this generation of some metric. That of the overflow may be no longer.
+    pub(super) fn is_of(&self, generation: Generation) -> bool {
+        !self.is_overflow && self.is_current(generation)
+    }
+
+    /// Whether a table that met it at this generation may still lead to it.
+    pub(super) fn is_current(&self, generation: Generation) -> bool {
+        !self.removed.load(Relaxed) && self.generation.load(Relaxed) == generation.bits()
     }
 }
 
@@ -101,8 +118,8 @@ impl Eq for ByText {}
 pub struct Names {
     metrics: Vec<Option<Metric>>,
     free: Vec<u32>,
-    /// No two states of any two metrics have the same, so that a table knows whose it is.
-    generation: u64,
+    /// No two states of any two metrics have the same, so that an entry of a table is of one.
+    generation: Generation,
 }
 
 /// The series of one metric.
@@ -110,14 +127,15 @@ struct Metric {
     series: HashSet<ByText>,
     overflow: Arc<Series>,
     overflowed: bool,
+    generation: Arc<AtomicU64>,
 }
 
 /// The place of a metric that has no series yet, beyond all.
 const NONE: u32 = u32::MAX;
 
 impl Names {
-    fn generation(&mut self) -> u64 {
-        self.generation += 1;
+    fn generation(&mut self) -> Generation {
+        self.generation = self.generation.next();
         self.generation
     }
 
@@ -131,8 +149,10 @@ impl Names {
         if index != NONE {
             return index;
         }
-        let overflow = Series::new(LabelSet::from_iter([("otel.metric.overflow", Label::Bool(true))]), Vec::new());
-        let metric = Some(Metric { series: HashSet::new(), overflow, overflowed: false });
+        let generation = Arc::new(AtomicU64::new(self.generation().bits()));
+        list.generation.store(generation.load(Relaxed), Relaxed);
+        let overflow = Arc::new(Series::overflow(Arc::clone(&generation)));
+        let metric = Some(Metric { series: HashSet::new(), overflow, overflowed: false, generation });
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -141,8 +161,6 @@ impl Names {
             }
         };
         self.metrics[index as usize] = metric;
-        list.generation.store(self.generation(), Relaxed);
-        list.offset.store(View::<Table>::offset(index), Release);
         list.index.store(index, Release);
         index
     }
@@ -150,131 +168,145 @@ impl Names {
 
 /// The series of one metric, as the metric knows them.
 pub struct SeriesList {
-    /// The place of the metric in `Names`, and of its table in every thread.
+    /// The place of the metric in `Names`.
     index: AtomicU32,
-    /// The same, of the table in the row of a thread's tables.
-    offset: AtomicU32,
+    /// What the keys of its series have in their tag.
+    /// As bits.
     generation: AtomicU64,
 }
 
-/// A label set, told in each of the ways that finding its series may want.
-pub struct Wanted<'a> {
-    pub key: &'a Packed<true>,
-    pub text: &'a dyn Fn(&mut Encoded),
-    pub labels: &'a dyn Fn() -> LabelSet,
-    /// Series that the metric may have.
-    pub series_max: usize,
+/// A label set, told in each of the ways that finding its series may want. This is code of the user's.
+pub trait Told {
+    fn key<'a>(&'a self, key: &mut Packed<'a, false>);
+    fn text(&self, text: &mut Encoded);
+    fn is_same(&self, text: &[u8]) -> bool;
+    fn labels(&self) -> LabelSet;
+}
+
+/// A series that was looked up in the list.
+struct Found {
+    series: Arc<Series>,
+    /// In which it is that of its labels.
+    generation: Generation,
+    /// The text of the labels, where the series is that of the overflow.
+    text: Option<Box<[u8]>>,
 }
 
 impl SeriesList {
     pub const fn new() -> Self {
-        Self { index: AtomicU32::new(NONE), offset: AtomicU32::new(NONE), generation: AtomicU64::new(0) }
+        Self { index: AtomicU32::new(NONE), generation: AtomicU64::new(Generation::UNTABLED.bits()) }
     }
 
-    /// This thread's table of the metric, if nothing was removed since it was last used.
-    ///
-    /// # Safety
-    /// It must not be used after anything that may touch this thread's tables: another look-up, and code of the user. Recording does
-    /// not: its cold path replaces rows and no table, and while an instrumented allocator may record within it the thread is busy,
-    /// which keeps that off the tables.
     #[inline(always)]
-    unsafe fn table(&self) -> Option<&Table> {
-        // SAFETY: the offset is of this kind of row, and the rest is the caller's promise.
-        let table = unsafe { hot().tables.at(self.offset.load(Relaxed)) }?;
-        table.is_of(self.generation.load(Relaxed)).then_some(table)
+    fn generation(&self) -> Generation {
+        Generation::of_bits(self.generation.load(Relaxed))
     }
 
-    /// The series of these labels if their key is exact and this thread remembers it.
-    ///
-    /// # Safety
-    /// The slot must not be used after anything that may touch this thread's tables, which recording does not.
+    /// A key without parts, as this thread's table has them.
     #[inline(always)]
-    pub unsafe fn find(&self, key: &Packed<false>) -> Option<&Slot> {
-        if !key.is_exact() {
-            return None;
-        }
-        // SAFETY: `Table::find` runs no code of the user's, and the rest is the caller's promise.
-        let series = unsafe { self.table() }?.find(key)?;
-        Some(&series.slot)
+    pub fn key<'a, const NEAR: bool>(&self) -> Packed<'a, NEAR> {
+        Packed::new(hot().seed.get(), ptr::from_ref(self).addr(), self.generation())
     }
 
-    /// The series of these labels, whose key is not exact, if this thread remembers it. `is_same` compares them with an exact text.
-    ///
-    /// # Safety
-    /// As for `find`.
+    /// Records in the series of this key, if it says all of the labels, and this thread remembers the series; false where it was not
+    /// recorded.
     #[inline(always)]
-    pub unsafe fn find_text(&self, key: &Packed<true>, is_same: impl Fn(&[u8]) -> bool) -> Option<&Slot> {
-        // `is_same` may be code of the user's: what it might record finds the thread busy, and leaves the table as it is.
-        let _busy = Busy::take()?;
-        // SAFETY: see above, and the rest is the caller's promise.
-        let series = unsafe { self.table() }?.find_text(key, is_same)?;
-        Some(&series.slot)
+    pub fn act_near(key: &Packed<'_, true>, verb: Verb, bits: u64) -> bool {
+        // SAFETY: the entries are those of this thread's table, which changes in `with_table` alone and there leaves others; and of the
+        // cells of its rows: where one is replaced, they leave others too. Neither is done before the end of this function: recording
+        // in a cell replaces nothing. A metric's verbs are those of one kind of cell, or of a gauge.
+        key.is_exact() && unsafe { hot().entries.get().near(key).is_some_and(|at| Slot::act_near(at, verb, bits)) }
+    }
+
+    /// The same of any key. `is_same` compares its labels with an exact text.
+    #[inline(always)]
+    pub fn act_further(key: &Packed<'_, false>, is_same: impl Fn(&[u8]) -> bool, verb: Verb, bits: u64) -> bool {
+        // It may be code of the user's: what that might record finds the thread busy, and leaves the table as it is.
+        let is_same = |text: &[u8]| Busy::take().is_some_and(|_busy| is_same(text));
+        // SAFETY: as above.
+        unsafe { hot().entries.get().find(key, is_same).is_some_and(|at| Slot::act_near(at, verb, bits)) }
+    }
+
+    /// The same of a series that was remembered at another time, and of all after their cells moved.
+    fn act_again(&self, wanted: &dyn Told, verb: Verb, bits: u64) -> bool {
+        let mut key = self.key();
+        wanted.key(&mut key);
+        let renewed = lease::with_table(|table| table.renew(&key, |text| wanted.is_same(text)));
+        // SAFETY: as above.
+        renewed.flatten().is_some_and(|at| unsafe { Slot::act_near(at, verb, bits) })
     }
 
     /// Records in the series of these labels, made where it is new; in that of the overflow where there are too many. False where it
     /// was not recorded.
-    pub fn act(&self, wanted: &Wanted<'_>, verb: Verb, bits: u64, bounds: &Bounds) -> bool {
-        self.hold(wanted).is_some_and(|series| series.slot.act(Class::Listed, verb, bits, bounds))
+    ///
+    /// `series_max` is how many series the metric may have.
+    #[cold]
+    #[inline(never)]
+    pub fn act(&self, wanted: &dyn Told, series_max: usize, verb: Verb, bits: u64, bounds: &Bounds) -> bool {
+        if self.act_again(wanted, verb, bits) {
+            return true;
+        }
+        let Some(_telling) = Telling::take() else { return false };
+        let Some(Found { series, generation, text }) = self.series(wanted, series_max) else { return false };
+        let done = series.slot.act(Class::Listed, verb, bits, bounds);
+        if generation != Generation::UNTABLED && done {
+            let mut key = Packed::new(lease::seed(), ptr::from_ref(self).addr(), generation);
+            wanted.key(&mut key);
+            drop(lease::with_table(|table| match series.slot.near() {
+                Some(at) => table.insert(&key, series, text, at),
+                None => vec![series],
+            }));
+        }
+        done
     }
 
     /// The series of these labels, to be kept.
-    pub fn hold(&self, wanted: &Wanted<'_>) -> Option<Arc<Series>> {
+    pub fn hold(&self, wanted: &dyn Told, series_max: usize) -> Option<Arc<Series>> {
         let _telling = Telling::take()?;
-        let mut text = Encoded(Vec::with_capacity(64));
-        (wanted.text)(&mut text);
-        self.series(wanted, text.0)
+        self.series(wanted, series_max).map(|found| found.series)
     }
 
+    /// The series of these labels, made where it is new.
     #[cold]
-    fn series(&self, wanted: &Wanted<'_>, text: Vec<u8>) -> Option<Arc<Series>> {
-        let mut made = None;
+    fn series(&self, wanted: &dyn Told, series_max: usize) -> Option<Found> {
+        let mut text = Encoded(Vec::with_capacity(64));
+        wanted.text(&mut text);
+        let (text, mut labels) = (text.0, None);
         loop {
             let mut names = Locked::take(&NAMES)?;
             let index = names.register(self);
-            let generation = self.generation.load(Relaxed); // changes under this lock alone
+            let generation = self.generation(); // changes under this lock alone
             let metric = names.metric(index)?;
-            let series = match metric.series.get(text.as_slice()) {
-                Some(series) => Arc::clone(&series.0),
-                None if metric.series.len() >= wanted.series_max => {
-                    metric.overflowed = true;
-                    Arc::clone(&metric.overflow)
-                }
-                None => match made.take() {
-                    Some(series) => {
-                        metric.series.insert(ByText(Arc::clone(&series)));
-                        series
-                    }
-                    None => {
-                        drop(names); // the labels are told by code of the user's
-                        made = Some(Series::new((wanted.labels)(), text.clone()));
-                        continue;
-                    }
-                },
-            };
-            drop(names);
-            let forgotten = lease::with_table(index, |table| {
-                let mut gone = if table.is_of(generation) { Vec::new() } else { table.clear(generation) };
-                gone.extend(table.insert(wanted.key, Arc::clone(&series)));
-                gone
-            });
-            drop(forgotten);
-            return Some(series);
+            if let Some(series) = metric.series.get(text.as_slice()) {
+                return Some(Found { series: Arc::clone(&series.0), generation, text: None });
+            }
+            if metric.series.len() >= series_max {
+                metric.overflowed = true;
+                return Some(Found { series: Arc::clone(&metric.overflow), generation, text: Some(text.into()) });
+            }
+            if let Some(labels) = labels.take() {
+                let series = Arc::new(Series::new(labels, text, metric));
+                metric.series.insert(ByText(Arc::clone(&series)));
+                return Some(Found { series, generation, text: None });
+            }
+            drop(names); // the labels are told by code of the user's
+            labels = Some(wanted.labels());
         }
     }
 
     /// Ends a series; true where it existed.
-    pub fn remove(&self, text: &dyn Fn(&mut Encoded)) -> bool {
+    pub fn remove(&self, told: &dyn Told) -> bool {
         let mut encoded = Encoded::default();
-        text(&mut encoded);
+        told.text(&mut encoded);
         let Some(mut names) = Locked::take(&NAMES) else { return false };
         let removed = names.metric(self.index.load(Relaxed)).and_then(|metric| metric.series.take(encoded.0.as_slice()));
         if let Some(series) = &removed {
             series.0.removed.store(true, Relaxed);
-            let overflowed = names.metric(self.index.load(Relaxed)).is_some_and(|metric| metric.overflowed);
-            if overflowed {
-                // There is room again: no table may go on to say that these labels are beyond the limit.
-                let generation = names.generation();
-                self.generation.store(generation, Relaxed);
+            // No table may go on to lead to it, or to say that other labels are beyond the limit.
+            let generation = names.generation();
+            self.generation.store(generation.bits(), Relaxed);
+            if let Some(metric) = names.metric(self.index.load(Relaxed)) {
+                metric.generation.store(generation.bits(), Relaxed);
             }
         }
         drop(names); // and then the series
@@ -295,11 +327,11 @@ impl Drop for SeriesList {
         }
         let Some(mut names) = Locked::take(&NAMES) else { return };
         let metric = names.metrics.get_mut(index as usize).and_then(Option::take);
-        if let Some(metric) = &metric {
-            metric.series.iter().for_each(|series| series.0.removed.store(true, Relaxed));
-        }
         names.free.push(index);
         drop(names); // and then the series
+        if let Some(metric) = metric {
+            metric.generation.store(Generation::UNTABLED.bits(), Relaxed);
+        }
     }
 }
 

@@ -52,7 +52,15 @@ pub struct Slab {
 pub struct Retired {
     _numbers: Option<Row<AtomicU64>>,
     _pointers: Option<Row<AtomicPtr<Shard>>>,
+    #[allow(clippy::vec_box)] // as they were in their cells
     _shards: Vec<Box<Shard>>,
+}
+
+impl Retired {
+    /// Whether there is nothing to drop, and so no row was replaced.
+    pub fn is_empty(&self) -> bool {
+        self._numbers.is_none() && self._pointers.is_none() && self._shards.is_empty()
+    }
 }
 
 impl Slab {
@@ -110,6 +118,19 @@ impl Indices {
         (self.next < CELLS_MAX).then(|| {
             self.next += 1;
             self.next - 1
+        })
+    }
+
+    /// So many indices, one after the other; the first of them.
+    fn take_run(&mut self, len: u32) -> Option<u32> {
+        self.free.sort_unstable();
+        let is_run = |run: &[u32]| run[run.len() - 1] - run[0] == len - 1;
+        if let Some(at) = self.free.windows(len.max(1) as usize).position(is_run) {
+            return self.free.drain(at..at + len as usize).next();
+        }
+        (len <= CELLS_MAX - self.next).then(|| {
+            self.next += len;
+            self.next - len
         })
     }
 }
@@ -172,6 +193,12 @@ impl Slabs {
     pub fn take(&mut self, space: Space) -> Option<u32> {
         self.taken += 1;
         self.indices[space as usize].take()
+    }
+
+    /// So many indices side by side that no series has; none beyond [`CELLS_MAX`]. The first is returned.
+    pub fn take_run(&mut self, space: Space, len: u32) -> Option<u32> {
+        self.taken += 1;
+        self.indices[space as usize].take_run(len)
     }
 
     /// How many indices were given out so far: sums that were read before are not of a series that got its index after.

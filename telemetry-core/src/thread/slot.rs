@@ -20,12 +20,19 @@ const NONE: u32 = u32::MAX;
 /// The index of a series that shows and has no cells, beyond all rows.
 const WITHOUT_CELLS: u32 = u32::MAX - 1;
 
+/// The index of a gauge that shows, beyond all rows.
+const GAUGE: u32 = u32::MAX - 2;
+
 /// Beside its epoch, in a slot whose value is being reset by a thread of this process.
 const CHANGING: u32 = 1 << 31;
 
 /// What is done to a series. It is a constant where the verb is inlined, and with its number it is passed in two registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
+    /// Adds one to a sum of whole numbers that only grows, modulo 2^64.
+    Count,
+    /// Adds to a sum of whole numbers that only grows, modulo 2^64.
+    CountMany,
     /// Adds one to a sum of whole numbers, modulo 2^64.
     Increment,
     /// Takes one from a sum of whole numbers, modulo 2^64.
@@ -46,14 +53,24 @@ pub enum Verb {
     ShiftFloat,
 }
 
+/// Does to a gauge what the verb says.
+#[inline(always)]
+fn change(value: &AtomicU64, verb: Verb, bits: u64) {
+    match verb {
+        Verb::Shift => drop(value.fetch_add(bits, Relaxed)),
+        Verb::ShiftFloat => drop(value.update(Relaxed, Relaxed, |value| (f64::from_bits(value) + f64::from_bits(bits)).to_bits())),
+        _ => value.store(bits, Relaxed),
+    }
+}
+
 /// The bounds of a distribution; none for exponential buckets.
 pub type Bounds = Option<&'static [f64]>;
 
 /// Where one series is.
 pub struct Slot {
-    /// Of the cells in their rows, in bytes, while the series shows and all rows reach so far.
+    /// Of the cells in their rows, in bytes, while the series of a fixed slot shows and all rows reach so far.
     offset: AtomicU64,
-    /// The index of the cells while the series shows. A gauge that shows has 0.
+    /// The index of the cells while the series shows, or one of the three above.
     index: AtomicU32,
     /// The index of the cells, also after a removal; `NONE` where there are none yet.
     home: AtomicU32,
@@ -62,6 +79,8 @@ pub struct Slot {
     /// The `Space` of the cells.
     space: AtomicU8,
     class: Class,
+    /// Whether it was made with cells beside those of others.
+    has_run: bool,
     /// How many indices had been given out when this slot got its own.
     taken: AtomicU64,
     value: AtomicU64,
@@ -72,6 +91,7 @@ impl Slot {
     pub const fn new(class: Class) -> Self {
         Self {
             class,
+            has_run: false,
             offset: AtomicU64::new(INVALID),
             index: AtomicU32::new(NONE),
             home: AtomicU32::new(NONE),
@@ -82,13 +102,26 @@ impl Slot {
         }
     }
 
+    /// A fixed one that does not show and has cells, which it got when so many indices had been given out.
+    pub fn with_cells(home: u32, taken: u64) -> Self {
+        let mut slot = Self::new(Class::Fixed);
+        (slot.home, slot.taken, slot.has_run) = (AtomicU32::new(home), AtomicU64::new(taken), true);
+        slot
+    }
+
+    /// The index of its cells if it was made with them.
+    pub fn run_start(&self) -> Option<u32> {
+        let home = self.home.load(Acquire);
+        (home != NONE && self.has_run).then_some(home)
+    }
+
     /// Records; false where a number is not finite, or cannot be recorded now. A distribution begins with these bounds.
     ///
     /// `class` is that of the slot, as a constant.
     #[inline(always)]
     pub fn act(&self, class: Class, verb: Verb, bits: u64, bounds: &Bounds) -> bool {
         match verb {
-            Verb::Increment => {
+            Verb::Count | Verb::Increment => {
                 if self.on_whole(class, cell::increment).is_none() {
                     self.add_slowly(1);
                 }
@@ -98,7 +131,7 @@ impl Slot {
                     self.add_slowly(u64::MAX);
                 }
             }
-            Verb::Add => {
+            Verb::CountMany | Verb::Add => {
                 if self.on_whole(class, |cell| cell::add(cell, bits)).is_none() {
                     self.add_slowly(bits);
                 }
@@ -117,18 +150,48 @@ impl Slot {
                 let record = |shard: &Shard| shard.float(value) || shard.any_float(value);
                 return self.shard(class).is_some_and(record) || self.record_slowly(verb, bits, bounds);
             }
-            Verb::Set => {
-                self.value.store(bits, Relaxed);
+            Verb::Set | Verb::Shift | Verb::ShiftFloat => {
+                change(&self.value, verb, bits);
                 self.show_gauge();
             }
-            Verb::Shift => {
-                self.value.fetch_add(bits, Relaxed);
-                self.show_gauge();
+        }
+        true
+    }
+
+    /// Where this thread records a listed series: its cell, or the value of a gauge. None where it has no cell, or was not recorded.
+    pub fn near(&self) -> Option<*const ()> {
+        let (rows, index) = (&hot().listed, self.index.load(Acquire));
+        match self.cells() {
+            Some((Space::Whole, _)) => rows.wholes.view.place(index),
+            Some((Space::Float, _)) => rows.floats.view.place(index),
+            Some((Space::Shard, _)) => rows.shards.view.place(index),
+            None => (index == GAUGE).then(|| (&raw const self.value).cast()),
+        }
+    }
+
+    /// Records; false where a number does not fit the distribution.
+    ///
+    /// # Safety
+    /// `near` told this thread where, of a slot that records this verb, and no row was replaced since.
+    #[inline(always)]
+    pub unsafe fn act_near(at: *const (), verb: Verb, bits: u64) -> bool {
+        // SAFETY: of a slot of numbers or a gauge it is a number; the row of its cells is there, or the slot itself.
+        let number = || unsafe { &*at.cast::<cell::AtomicU64>() };
+        match verb {
+            Verb::Count | Verb::Increment => cell::increment(number()),
+            Verb::Decrement => cell::decrement(number()),
+            Verb::CountMany | Verb::Add => cell::add(number(), bits),
+            Verb::AddFloat => cell::add_float(number(), f64::from_bits(bits)),
+            Verb::RecordWhole | Verb::RecordFloat => {
+                // SAFETY: of a distribution it is the pointer to a shard, for which see `shard`.
+                let shard = unsafe { (*at.cast::<cell::AtomicPtr<Shard>>()).load(Relaxed).as_ref() };
+                return shard.is_some_and(|shard| match verb {
+                    Verb::RecordWhole => shard.whole(bits) || shard.any_whole(bits),
+                    _ => shard.float(f64::from_bits(bits)) || shard.any_float(f64::from_bits(bits)),
+                });
             }
-            Verb::ShiftFloat => {
-                self.value.update(Relaxed, Relaxed, |value| (f64::from_bits(value) + f64::from_bits(bits)).to_bits());
-                self.show_gauge();
-            }
+            // SAFETY: a gauge's value is an atomic of `std` in a model too.
+            Verb::Set | Verb::Shift | Verb::ShiftFloat => change(unsafe { &*at.cast::<AtomicU64>() }, verb, bits),
         }
         true
     }
@@ -239,7 +302,7 @@ impl Slot {
         lease::with_slab(self.class, reach).unwrap_or(false)
     }
 
-    /// Gives the slot its index: of new cells, or of its own, from nothing. None where there are no more.
+    /// Gives the slot its index: of new cells, or of its own. None where there are no more.
     fn show(&self, slabs: &mut Slabs, space: Space) -> Option<u32> {
         let mut home = self.home.load(Relaxed);
         if home == NONE {
@@ -251,9 +314,6 @@ impl Slot {
             self.space.store(space as u8, Relaxed);
             self.taken.store(slabs.taken(), Relaxed);
             self.home.store(home, Release);
-        } else if self.index.load(Relaxed) == NONE {
-            slabs.renew(space, home);
-            self.value.store(0, Relaxed);
         }
         self.index.store(home, Release);
         Some(home)
@@ -283,9 +343,11 @@ impl Slot {
     pub fn hide(&self) -> bool {
         let mut slabs = lease::slabs();
         self.offset.store(INVALID, Relaxed);
-        let showed = self.index.swap(NONE, Relaxed) != NONE;
+        let mut showed = self.index.swap(NONE, Relaxed) != NONE;
         if let (Some(slabs), Some((space, home))) = (&mut slabs, self.cells()) {
-            slabs[self.class as usize].renew(space, home);
+            let slabs = &mut slabs[self.class as usize];
+            showed |= self.has_run && slabs.whole(home) != 0;
+            slabs.renew(space, home);
         }
         self.value.store(0, Relaxed);
         showed
@@ -294,6 +356,13 @@ impl Slot {
     /// Whether it was recorded since it was made or removed.
     pub fn shows(&self) -> bool {
         self.index.load(Acquire) != NONE
+    }
+
+    /// Whether it shows although nobody looked at it: its sum, at the moment of these, is more than at its beginning.
+    pub fn has_counted(&self, sums: &Sums) -> bool {
+        self.has_run
+            && !sums.are_before(self.class, self.taken.load(Relaxed))
+            && sums.whole(self.class, self.home.load(Relaxed)) != 0
     }
 
     /// Shows a sum before anything is added to it.
@@ -367,7 +436,7 @@ impl Slot {
     #[inline(always)]
     fn show_gauge(&self) {
         if self.index.load(Relaxed) == NONE {
-            self.index.store(0, Release); // as the first index of a space that has no cells
+            self.index.store(GAUGE, Release);
         }
     }
 

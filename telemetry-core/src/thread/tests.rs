@@ -162,6 +162,52 @@ fn a_removed_series_begins_at_nothing_while_threads_remember_it() {
 }
 
 #[test]
+fn sums_by_text_survive_the_growth_of_a_row_and_the_removal_of_others() {
+    let counts = if cfg!(miri) { 2 * CELLS_FIRST } else { CELLS_FIRST + 100 };
+    let (kept, others) = (Counter::<Name>::new(), Counter::<Name>::new());
+    let name = |n: usize| {
+        ["short", "a name of more than 16 bytes", "a name of more bytes than are compared near by"][n % 3].to_owned()
+            + &n.to_string()
+    };
+    let names: Vec<_> = (0..counts).map(name).collect();
+    threads(|n| {
+        for name in &names {
+            kept.with(Name { name }).inc();
+            kept.with(Name { name: &names[0] }).add(2);
+            let own = format!("{name} of thread {n}");
+            others.with(Name { name: &own }).inc();
+            assert!(others.remove(&Name { name: &own }), "{own}");
+        }
+    });
+    let mut sums: Vec<_> = values(&kept).into_iter().map(|value| if let Value::U64(sum) = value { sum } else { 0 }).collect();
+    sums.sort_unstable();
+    assert_eq!((sums.len(), sums[0], sums[counts - 2]), (counts, THREADS, THREADS));
+    assert_eq!(sums[counts - 1], THREADS * (1 + 2 * counts as u64));
+    assert!(values(&others).is_empty());
+}
+
+#[test]
+fn gauges_and_distributions_by_text_are_those_of_their_labels() {
+    let (gauges, sizes, floats) = (Gauge::<Name>::new(), Histogram::<Name>::new(), FloatCounter::<Name>::new());
+    threads(|_| {
+        for n in 0..MANY {
+            let name = ["a", "b", "one of more than 16 bytes"][n as usize % 3];
+            gauges.with(Name { name }).inc();
+            sizes.with(Name { name }).record(n % 3);
+            floats.with(Name { name }).add(0.5);
+        }
+    });
+    let sum = |n: u64| THREADS * ((MANY + 2 - n) / 3);
+    for (n, name) in ["a", "b", "one of more than 16 bytes"].into_iter().enumerate() {
+        assert_eq!(gauges.with(Name { name }).value(), sum(n as u64) as i64);
+        assert_eq!(floats.with(Name { name }).value(), sum(n as u64) as f64 / 2.0);
+    }
+    let all: f64 =
+        values(&sizes).into_iter().map(|value| if let Value::Exponential(value) = value { value.summary.sum } else { 0.0 }).sum();
+    assert_eq!(all, (sum(1) + 2 * sum(2)) as f64);
+}
+
+#[test]
 fn a_handle_records_where_nobody_looks_once_its_series_was_removed() {
     let counter = Counter::<Name>::new();
     threads(|n| {
@@ -215,6 +261,28 @@ fn series_known_at_compile_time_are_made_once_and_begin_anew_after_a_removal() {
             other => panic!("{other:?}"),
         });
         assert_eq!(counts.collect::<Vec<_>>(), [3, 2]);
+    }
+}
+
+#[test]
+fn a_counter_by_labels_known_at_compile_time_begins_anew_after_a_removal() {
+    let counter = Counter::<Side>::new();
+    let side = |left| Side { left };
+    assert!(!counter.remove(&side(true)) && values(&counter).is_empty(), "nothing was recorded");
+    counter.with(side(false)).add(0);
+    assert_eq!(values(&counter), [Value::U64(0)], "nothing added shows");
+    for round in 1..=ROUNDS {
+        threads(|_| (0..MANY).for_each(|_| counter.with(side(true)).inc()));
+        counter.with(side(false)).inc();
+        assert_eq!(values(&counter), [Value::U64(round), Value::U64(THREADS * MANY)]);
+        assert!(counter.remove(&side(true)) && !counter.remove(&side(true)));
+        assert_eq!(values(&counter), [Value::U64(round)]);
+        let handle = counter.handle(side(true));
+        assert_eq!(values(&counter), [Value::U64(round), Value::U64(0)], "a handle shows its series");
+        handle.add(5);
+        counter.with(side(true)).add(2);
+        assert_eq!(values(&counter), [Value::U64(round), Value::U64(7)]);
+        assert!(counter.remove(&side(true)));
     }
 }
 
