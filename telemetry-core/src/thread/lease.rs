@@ -96,24 +96,24 @@ impl<T> Cells<T> {
     /// cold path, and no code of the user.
     #[inline(always)]
     pub unsafe fn at<R>(&self, offset: u64, run: impl FnOnce(&T) -> R) -> Option<R> {
-        let cell = self.start.get().wrapping_byte_add(offset as usize);
-        if BY_SUM && (cell.addr() as isize) >= 0 {
-            // SAFETY: both are valid, so that the start is that of a row which lives until another takes its place here, and the
-            // offset is within it, as `Slabs` promises.
-            Some(run(unsafe { &*cell }))
-        } else {
-            None
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.beyond(offset, 0, run) }
     }
 
     /// Runs with the cell so many after that at this offset; none where the offset or the start is invalid.
     ///
     /// # Safety
-    /// As for `at`, of both cells.
+    /// As for `at`, and so many cells were published with this offset.
     #[inline(always)]
     pub unsafe fn beyond<R>(&self, offset: u64, index: usize, run: impl FnOnce(&T) -> R) -> Option<R> {
-        // SAFETY: the caller's promise.
-        unsafe { self.at(offset, |cell| run(&*ptr::from_ref(cell).add(index))) }
+        let first = self.start.get().wrapping_byte_add(offset as usize);
+        if BY_SUM && (first.addr() as isize) >= 0 {
+            // SAFETY: both are valid, so that the start is that of a row which lives until another takes its place here, and the
+            // cells at the offset are within it, as `Slabs` promises.
+            Some(run(unsafe { &*first.add(index) }))
+        } else {
+            None
+        }
     }
 
     /// Runs with the cell of this index; none where the row does not reach so far.
