@@ -1,6 +1,9 @@
 //! A bench of operations that take less than the clock can tell: rounds over all cases in turn, so that what disturbs the machine
 //! disturbs all of them, and medians over the rounds.
 //!
+//! Where the linker puts a loop of a few instructions can double its time. A loop without inputs is therefore there four times, a
+//! quarter of a line apart, and the rounds take them in turn.
+//!
 //! One line a case, tab-separated: `subject/case/threads`, the median of the rounds and their 10th percentile in nanoseconds an
 //! operation, and the median of the floor: a plain, non-atomic add in the same loop. An operation's time is that of a core: with
 //! more threads than cores the wall time is multiplied by the cores and divided among all operations.
@@ -8,8 +11,9 @@
 //! Arguments: words that a line must contain, any of them; `--rounds N`. `--table` is left to the bench.
 
 use std::hint::black_box;
-use std::sync::Barrier;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,25 +23,60 @@ pub const FLOOR: &str = "plain";
 /// A loop of so many operations.
 type Run = Box<dyn Fn(u64) + Send + Sync>;
 
+/// Bytes of a line of code.
+const LINE: usize = 64;
+
+/// Puts what follows so many bytes after the beginning of a line, but for what the compiler puts before the loop, which is the same in
+/// each copy.
+#[inline(always)]
+fn place<const BYTES: usize>() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it fills with instructions that do nothing.
+    unsafe {
+        std::arch::asm!(".p2align 6", ".nops {bytes}", bytes = const LINE + BYTES, options(nomem, nostack, preserves_flags));
+    }
+}
+
+/// The loops that are there several times are not inlined, so that the compiler knows that nothing else changes what they are given.
+#[inline(never)]
+fn repeat<const BYTES: usize>(n: u64, operation: &impl Fn()) {
+    place::<BYTES>();
+    for _ in 0..n {
+        operation();
+    }
+}
+
+#[inline(never)]
+fn add<const BYTES: usize>(n: u64, cell: &AtomicU64) {
+    place::<BYTES>();
+    for _ in 0..n {
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
 /// One line: who, what, and a loop of it.
 pub struct Case {
     subject: &'static str,
     case: &'static str,
-    run: Run,
+    /// The same in each of its places.
+    runs: Vec<Run>,
 }
 
 impl Case {
     /// An operation that takes nothing.
     pub fn new(subject: &'static str, case: &'static str, operation: impl Fn() + Send + Sync + 'static) -> Self {
-        let run = move |n| {
-            for _ in 0..n {
-                operation();
-            }
-        };
-        Self { subject, case, run: Box::new(run) }
+        let all = Arc::new(operation);
+        let [a, b, c, d] = [(); 4].map(|()| Arc::clone(&all));
+        let runs: [Run; 4] = [
+            Box::new(move |n| repeat::<0>(n, &*a)),
+            Box::new(move |n| repeat::<16>(n, &*b)),
+            Box::new(move |n| repeat::<32>(n, &*c)),
+            Box::new(move |n| repeat::<48>(n, &*d)),
+        ];
+        Self { subject, case, runs: runs.into() }
     }
 
-    /// An operation that takes one input of these, in turn.
+    /// An operation that takes one input of these, in turn. Its loop is there once, else a longer operation would not be inlined.
     pub fn fed<T: Copy + Send + Sync + 'static>(
         subject: &'static str,
         case: &'static str,
@@ -47,23 +86,19 @@ impl Case {
         let inputs = Box::new(*inputs);
         let run = move |n: u64| {
             let inputs: &[T; 256] = black_box(&inputs);
+            place::<0>();
             for i in 0..n {
                 operation(inputs[i as usize % 256]);
             }
         };
-        Self { subject, case, run: Box::new(run) }
+        Self { subject, case, runs: vec![Box::new(run)] }
     }
 
     /// The floor of a case without an input.
     pub fn floor(case: &'static str) -> Self {
-        let run = |n| {
-            let cell = AtomicU64::new(0);
-            let cell = black_box(&cell);
-            for _ in 0..n {
-                cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-            }
-        };
-        Self { subject: FLOOR, case, run: Box::new(run) }
+        let loops = [add::<0>, add::<16>, add::<32>, add::<48>];
+        let run = |add: fn(u64, &AtomicU64)| -> Run { Box::new(move |n| add(n, black_box(&AtomicU64::new(0)))) };
+        Self { subject: FLOOR, case, runs: loops.map(|add| run(add)).into() }
     }
 
     /// The floor of a case with inputs: a plain add, and a number that is made of each input.
@@ -77,19 +112,20 @@ impl Case {
             let inputs: &[T; 256] = black_box(&inputs);
             let (cell, mut sum) = (AtomicU64::new(0), 0_u64);
             let cell = black_box(&cell);
+            place::<0>();
             for i in 0..n {
                 sum = sum.wrapping_add(number(inputs[i as usize % 256]));
                 cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             }
             black_box(sum);
         };
-        Self { subject: FLOOR, case, run: Box::new(run) }
+        Self { subject: FLOOR, case, runs: vec![Box::new(run)] }
     }
 
     /// Nanoseconds an operation, when this many threads do `n` each.
-    fn time(&self, threads: usize, n: u64) -> f64 {
+    fn time(&self, threads: usize, n: u64, round: usize) -> f64 {
         let barrier = Barrier::new(threads + 1);
-        let (barrier, run) = (&barrier, &self.run);
+        let (barrier, run) = (&barrier, &self.runs[round % self.runs.len()]);
         let wall = thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|number| {
@@ -155,13 +191,13 @@ pub fn main(cases: Vec<Case>, threads: &[usize]) -> Vec<Line> {
             // Long enough for the clock and, with more threads than cores, for the scheduler.
             let round = if threads > 2 { 24e6 } else { 3e6 };
             let share = thread::available_parallelism().map_or(1, usize::from).min(threads) as f64 / threads as f64;
-            let n = round * share / case.time(threads, 20_000).max(0.1);
+            let n = round * share / case.time(threads, 20_000, 0).max(0.1);
             runs.push((case, threads, (n as u64).max(100), Vec::new()));
         }
     }
-    for _ in 0..rounds {
+    for round in 0..rounds {
         for (case, threads, n, times) in &mut runs {
-            times.push(case.time(*threads, *n));
+            times.push(case.time(*threads, *n, round));
         }
     }
     for run in &mut runs {

@@ -16,9 +16,9 @@ use crate::thread::Verb;
 /// scale adapts; or, with `bounds = [..]`, `k` ascending bounds that give `k + 1` counts. What is infinite or not a number is
 /// dropped and counted in `telemetry_measurements_rejected`.
 ///
-/// Cost: a look-up in two small tables, two adds and a comparison; with explicit bounds a comparison with each, beyond 32 a binary
+/// Cost: a comparison, a look-up in a table of 4 KiB and two adds; with explicit bounds a comparison with each, beyond 32 a binary
 /// search, in place of the look-up; some more where all values are close together. A thread's first value and one that does not fit the
-/// buckets take a lock and some memory. The sum of whole numbers is kept exactly. Memory: 1.4 KiB a series and thread that records it,
+/// buckets take a lock and some memory. The sum of whole numbers is kept exactly. Memory: 1.6 KiB a series and thread that records it,
 /// about twice that with values below zero.
 ///
 /// ```
