@@ -30,6 +30,16 @@ pub const RUN_SERIES_MAX: usize = 512;
 /// A thread that meets more forgets them all and asks the list of all series again, which takes a lock.
 pub const TABLE_SERIES_MAX: usize = 1 << 14;
 
+/// Bytes of the text of one label set beyond `max_series` that a thread remembers, of those whose text is longer than a key holds.
+///
+/// A longer one is looked up in the list at each record, which takes a lock.
+pub const TABLE_TEXT_BYTES_MAX: usize = 256;
+
+/// Removals of series whose labels are not known at compile time, and metrics with such labels, in the life of a process.
+///
+/// From then on a record by labels takes a lock, in each metric that has had a removal since.
+pub const GENERATIONS_MAX: u32 = u32::MAX - 1;
+
 /// Cells of the first row of a thread, which has one for each kind, and others for label sets that are not known at compile time: 8
 /// bytes each. A row doubles when a thread records a series beyond it.
 ///

@@ -143,6 +143,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
         }
     });
     let names = rebuilds.iter().map(|(name, _)| name);
+    let copies = rebuilds.iter().map(|(name, as_trait)| quote!(#name: #as_trait::copied(&self.#name)?));
     quote! {
         impl #generics ::telemetry_core::Labels for #target {
             type With<'__telemetry> = #with;
@@ -175,6 +176,10 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
             fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 let _ = &key;
                 #keys_of
+            }
+            #[inline(always)]
+            fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::Some(Self { #(#copies),* })
             }
         }
     }
@@ -216,6 +221,7 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
             fn index(&self) -> usize {
                 match self { #indices }
             }
+            #[inline]
             fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
                 match index { #rebuilds _ => ::telemetry_core::__private::core::option::Option::None }
             }
@@ -225,6 +231,10 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
             #[inline(always)]
             fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 ::telemetry_core::Key::word(key, ::telemetry_core::LabelValue::index(self) as u64);
+            }
+            #[inline(always)]
+            fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {
+                <Self as ::telemetry_core::LabelValue>::from_index(<Self as ::telemetry_core::LabelValue>::index(self))
             }
         }
         #labels
@@ -260,6 +270,10 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
             fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 #show
             }
+            #[inline(always)]
+            fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::map(#inner::copied(&self.0), Self)
+            }
         }
         #labels
         #errors
@@ -289,6 +303,10 @@ fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
             #[inline(always)]
             fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
                 ::telemetry_core::LabelValue::key(self, key);
+            }
+            #[inline(always)]
+            fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {
+                <Self as ::telemetry_core::LabelValue>::copied(self)
             }
         }
     }

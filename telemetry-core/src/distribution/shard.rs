@@ -61,10 +61,10 @@ impl LookUp {
     const SHIFT_BITS: u32 = 6;
 
     /// There is none: the scale is finer, or the bounds are explicit. What is shifted so far is 0 or 1, and in no room that starts there.
-    const NONE: Self = Self::new(1 << 40, 63);
+    const NONE: Self = Self::new(1 << 20, 63);
 
     /// The same where the series was removed: the counts are of its old life.
-    const STALE: Self = Self::new(1 << 41, 63);
+    const STALE: Self = Self::new(1 << 21, 63);
 
     const fn new(start: i64, shift: u32) -> Self {
         Self(start.cast_unsigned() << Self::SHIFT_BITS | shift as u64)
@@ -74,6 +74,7 @@ impl LookUp {
     #[inline(always)]
     fn place(self, bits: u64) -> usize {
         let start = (self.0.cast_signed() >> Self::SHIFT_BITS).cast_unsigned();
+        // Both are at most 2^21, or less than nothing by as much: 32 bits of the difference are enough.
         (mapping::coarse_bits(bits) >> (self.0 & ((1 << Self::SHIFT_BITS) - 1))).wrapping_sub(start) as usize
     }
 }
@@ -360,7 +361,7 @@ mod tests {
                 let mut shard = Shard::new(None, 1.0);
                 for value in values {
                     record(&mut shard, value);
-                    shard.tally.include_whole(1);
+                    [1, i64::MAX as u64, u64::MAX, 0].into_iter().for_each(|n| shard.tally.include_whole(n));
                     for n in [0, 1 << 63, (1 << 63) + (1 << 53), u64::MAX - 1, u64::MAX] {
                         assert!(!shard.whole(n), "{n} at scale {}", shard.scale);
                     }

@@ -161,7 +161,10 @@ impl Tally {
 
     /// The sum of all numbers.
     pub fn sum(&self) -> f64 {
-        let floats: f64 = self.float_sums.iter().map(|sum| f64::from_bits(sum.load(Relaxed))).sum();
+        let parts = self.float_sums.each_ref().map(|sum| f64::from_bits(sum.load(Relaxed)));
+        let sum: f64 = parts.iter().sum();
+        // Beyond `f64::MAX` on both sides: as one sum would be, which stays where it went first.
+        let floats = if sum.is_nan() { parts.into_iter().find(|part| part.is_infinite()).unwrap_or(sum) } else { sum };
         floats + self.whole_sum.load(Relaxed) as f64
     }
 

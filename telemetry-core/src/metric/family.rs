@@ -3,13 +3,12 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
-use std::mem::ManuallyDrop;
-use std::ptr;
 use std::sync::OnceLock;
 
 use super::Reader;
 use super::labels::{Labels, pairs};
 use crate::cell::{self, AtomicU64};
+use crate::declaration::MetricKind;
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
 use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Told, Verb};
@@ -71,17 +70,20 @@ pub(super) struct Family {
     sparse: SeriesList,
     /// Where a series has its cells, if it shows at zero as soon as it has a handle.
     pub space: Option<Space>,
+    /// Whether it is of sums of whole numbers that only grow.
+    counts: bool,
     pub options: Options,
 }
 
 impl Family {
-    pub const fn new(space: Option<Space>, options: Options) -> Self {
+    pub const fn new(space: Option<Space>, kind: MetricKind, options: Options) -> Self {
         Self {
             single: Slot::new(Class::Fixed),
             dense: Block::new(),
             dense_labels: OnceLock::new(),
             sparse: SeriesList::new(),
             space,
+            counts: matches!((space, kind), (Some(Space::Whole), MetricKind::Counter)),
             options,
         }
     }
@@ -98,7 +100,7 @@ impl Family {
     fn dense<L: Labels>(&self, labels: &L) -> Option<&Slot> {
         // SAFETY: a family is of one metric, whose methods call this with `With` of one label type, which has one cardinality. (The
         // metric is invariant in its label type, so that it cannot become one of another.)
-        unsafe { self.dense.get(labels.index(), cardinality::<L>(), matches!(self.space, Some(Space::Whole))) }
+        unsafe { self.dense.get(labels.index(), cardinality::<L>(), self.counts) }
     }
 
     /// Records in the series of a metric without labels.
@@ -123,13 +125,11 @@ impl Family {
         if SeriesList::act_near(&key, verb, bits) {
             return true;
         }
-        if std::mem::needs_drop::<L>() {
-            return self.act_further(labels, verb, bits);
+        // Where it can, a copy leaves this function, so that the labels themselves stay in registers.
+        match labels.copied() {
+            Some(labels) => self.act_further(&labels, verb, bits),
+            None => self.act_further(labels, verb, bits),
         }
-        // A copy is what leaves this function, so that the labels themselves stay in registers.
-        // SAFETY: it owns nothing that it could free a second time, and is seen through shared references alone, as they are.
-        let labels = ManuallyDrop::new(unsafe { ptr::read(labels) });
-        self.act_further(&*labels, verb, bits)
     }
 
     /// Adds to a sum that only grows, where the cells of these labels lie side by side.
@@ -145,6 +145,9 @@ impl Family {
     /// For labels that a near key does not tell, and those that this thread does not remember.
     #[inline(never)]
     fn act_further<L: Labels>(&self, labels: &L, verb: Verb, bits: u64) -> bool {
+        if verb == Verb::RecordFloat && !f64::from_bits(bits).is_finite() {
+            return false;
+        }
         let mut key = self.sparse.key();
         labels.key(&mut key);
         SeriesList::act_further(&key, |text| is_same(labels, text), verb, bits)

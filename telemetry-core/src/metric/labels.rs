@@ -22,6 +22,12 @@ pub trait LabelValue: Sized + Send + Sync {
     fn value(&self) -> Label;
     /// Shows what tells it from other values. Two values that are exported alike show the same.
     fn key<'a>(&'a self, key: &mut impl Key<'a>);
+    /// The same value again, where that costs nothing.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn copied(&self) -> Option<Self> {
+        None
+    }
 }
 
 /// A set of labels: `()`, or a type that derives it.
@@ -77,6 +83,12 @@ pub trait Labels: Sized + Send + Sync {
     fn visit(&self, visitor: &mut dyn FnMut(&'static str, Label));
     /// Shows what tells it from other sets. Two sets that are exported alike show the same.
     fn key<'a>(&'a self, key: &mut impl Key<'a>);
+    /// The same set again, where that costs nothing.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn copied(&self) -> Option<Self> {
+        None
+    }
 }
 
 impl Labels for () {
@@ -121,10 +133,15 @@ impl LabelValue for bool {
     fn key<'a>(&'a self, key: &mut impl Key<'a>) {
         key.word((*self).into());
     }
+
+    #[inline(always)]
+    fn copied(&self) -> Option<Self> {
+        Some(*self)
+    }
 }
 
 macro_rules! unknown_set {
-    ($($type:ty => |$value:ident, $key:ident| $label:expr, $show:expr;)*) => {
+    ($($type:ty => |$value:ident, $key:ident| $label:expr, $show:expr $(, copied: $copied:ident)?;)*) => {
         $(impl LabelValue for $type {
             const CARDINALITY: usize = 0;
 
@@ -146,23 +163,29 @@ macro_rules! unknown_set {
                 let $value = self;
                 $show
             }
+
+            $(#[inline(always)]
+            fn copied(&self) -> Option<Self> {
+                let $copied = *self;
+                Some($copied)
+            })?
         })*
     };
 }
 
 unknown_set! {
-    &str => |text, key| Label::String(Cow::Owned((*text).to_owned())), key.text(text);
+    &str => |text, key| Label::String(Cow::Owned((*text).to_owned())), key.text(text), copied: value;
     String => |text, key| Label::String(Cow::Owned(text.clone())), key.text(text);
     Cow<'_, str> => |text, key| Label::String(Cow::Owned(text.clone().into_owned())), key.text(text);
-    i8 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned());
-    i16 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned());
-    i32 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned());
-    i64 => |number, key| Label::I64(*number), key.word(number.cast_unsigned());
-    u8 => |number, key| Label::I64((*number).into()), key.word((*number).into());
-    u16 => |number, key| Label::I64((*number).into()), key.word((*number).into());
-    u32 => |number, key| Label::I64((*number).into()), key.word((*number).into());
-    u64 => |number, key| Label::I64(saturated(*number)), key.word(saturated(*number).cast_unsigned());
-    usize => |number, key| Label::I64(saturated(*number as u64)), key.word(saturated(*number as u64).cast_unsigned());
+    i8 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned()), copied: value;
+    i16 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned()), copied: value;
+    i32 => |number, key| Label::I64((*number).into()), key.word(i64::from(*number).cast_unsigned()), copied: value;
+    i64 => |number, key| Label::I64(*number), key.word(number.cast_unsigned()), copied: value;
+    u8 => |number, key| Label::I64((*number).into()), key.word((*number).into()), copied: value;
+    u16 => |number, key| Label::I64((*number).into()), key.word((*number).into()), copied: value;
+    u32 => |number, key| Label::I64((*number).into()), key.word((*number).into()), copied: value;
+    u64 => |number, key| Label::I64(saturated(*number)), key.word(saturated(*number).cast_unsigned()), copied: value;
+    usize => |number, key| Label::I64(saturated(*number as u64)), key.word(saturated(*number as u64).cast_unsigned()), copied: value;
 }
 
 /// OpenTelemetry's whole numbers are signed.

@@ -1,5 +1,7 @@
 //! One series of a metric: looked up each time it records, or kept by a handle.
 
+use std::marker::PhantomData;
+
 use super::family::Family;
 use super::labels::Labels;
 use super::{Counter, MEASUREMENTS_REJECTED};
@@ -11,6 +13,8 @@ use crate::thread::{Held, Slot, Verb};
 pub struct Series<'a, M, L> {
     pub(super) metric: &'a M,
     pub(super) labels: L,
+    /// It cannot become one of another label type, whose sets are counted otherwise.
+    pub(super) invariant: PhantomData<fn(L) -> L>,
 }
 
 /// One series, to be kept: its verbs look nothing up.
@@ -93,7 +97,10 @@ macro_rules! instrument {
             #[doc = "What `#[metric]` completes; alone it records, but is not declared."]
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
             pub const fn new() -> Self {
-                Self { family: $crate::metric::family::Family::new($begin, Options::DEFAULT), labels: ::std::marker::PhantomData }
+                Self {
+                    family: $crate::metric::family::Family::new($begin, $crate::MetricKind::$kind, Options::DEFAULT),
+                    labels: ::std::marker::PhantomData,
+                }
             }
 
             #[doc(hidden)]
@@ -110,7 +117,7 @@ macro_rules! instrument {
             /// Beyond `max_series` sets of labels that are not known at compile time, it is the overflow series.
             #[inline(always)]
             pub fn with<'l>(&self, labels: L::With<'l>) -> $crate::Series<'_, Self, L::With<'l>> {
-                $crate::Series { metric: self, labels }
+                $crate::Series { metric: self, labels, invariant: ::std::marker::PhantomData }
             }
 
             /// The series of these labels, made where it is new, to be kept: its verbs look nothing up.

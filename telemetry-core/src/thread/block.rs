@@ -1,14 +1,14 @@
 //! The series of a metric whose label sets are known at compile time: one slot for each, found by arithmetic.
 //!
-//! Where they are sums of whole numbers their cells lie side by side, so that a sum that only grows is added to without a look at
-//! its slot: that it shows is told by its being more than at its beginning.
+//! Where they are sums of whole numbers that only grow their cells lie side by side, and are added to without a look at the slot: that
+//! one shows is told by its being more than at its beginning.
 
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 
 use super::lease::{self, INVALID, hot};
-use super::slabs::{Class, Slabs, Space};
+use super::slabs::{Class, Space};
 use super::slot::Slot;
 use crate::cell;
 use crate::limits::RUN_SERIES_MAX;
@@ -40,18 +40,19 @@ impl Block {
         unsafe { hot().fixed.wholes.beyond(self.offset.load(Acquire), index, add) }
     }
 
-    /// The slot in this place among `len`, which are made with cells side by side where they are sums of whole numbers.
+    /// The slot in this place among `len`, which are made with cells side by side where they are sums of whole numbers that only
+    /// grow.
     ///
     /// # Safety
     /// `len` is the same in every call, here and in `add`.
     #[inline(always)]
-    pub unsafe fn get(&self, index: usize, len: usize, are_whole: bool) -> Option<&Slot> {
+    pub unsafe fn get(&self, index: usize, len: usize, are_counted: bool) -> Option<&Slot> {
         if index >= len {
             return None;
         }
         let mut slots = self.slots.load(Acquire);
         if slots.is_null() {
-            slots = self.make(len, are_whole)?;
+            slots = self.make(len, are_counted)?;
         }
         // SAFETY: `slots` begins a slice of `len` slots, which lives as long as the block.
         Some(unsafe { &*slots.add(index) })
@@ -69,12 +70,13 @@ impl Block {
 
     #[cold]
     #[inline(never)]
-    fn make(&self, len: usize, are_whole: bool) -> Option<*mut Slot> {
-        let run = |slabs: &mut Slabs, _| {
-            let first = (are_whole && len <= RUN_SERIES_MAX).then(|| slabs.take_run(Space::Whole, len as u32)).flatten();
-            ((first, slabs.taken()), ())
+    fn make(&self, len: usize, are_counted: bool) -> Option<*mut Slot> {
+        let (first, taken) = {
+            let mut slabs = lease::slabs()?;
+            let slabs = &mut slabs[Class::Fixed as usize];
+            let first = (are_counted && len <= RUN_SERIES_MAX).then(|| slabs.take_run(Space::Whole, len as u32)).flatten();
+            (first, slabs.taken())
         };
-        let (first, taken) = lease::with_slab(Class::Fixed, run)?;
         let busy = lease::Busy::take()?;
         self.len.store(len, Relaxed); // the same for all who come here
         let slot = |i: u32| match first {

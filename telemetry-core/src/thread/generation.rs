@@ -8,10 +8,10 @@ impl Generation {
     /// Which no entry of a table has: of a metric that has no series yet, or where there are no more generations.
     pub const UNTABLED: Self = Self(u64::MAX >> 32 << 32);
 
-    /// Before all.
+    /// Before all: no key has it, nor an entry. Of a metric that is no more.
     pub const ZERO: Self = Self(0);
 
-    /// The next. There are no more after `UNTABLED`.
+    /// The next. There are no more after `UNTABLED`, see [`GENERATIONS_MAX`](crate::limits::GENERATIONS_MAX).
     pub fn next(self) -> Self {
         if self == Self::UNTABLED { self } else { Self(self.0 + (1 << 32)) }
     }

@@ -168,6 +168,11 @@ impl<const NEAR: bool> Packed<'_, NEAR> {
         Kept { head: self.head(), words }
     }
 
+    /// Whether it is compared with a text beside it.
+    pub fn points_to_text(&self) -> bool {
+        !self.is_exact() || self.texts.iter().any(|text| text.len() > SHORT)
+    }
+
     #[inline(always)]
     fn has_fixed(&self) -> bool {
         self.kinds >> WORDS != 0

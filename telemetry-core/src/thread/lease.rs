@@ -350,6 +350,7 @@ fn table_is_moved() {
 ///
 /// The table is out of the hot path's reach meanwhile.
 pub fn with_table<T>(run: impl FnOnce(&mut Table) -> T) -> Option<T> {
+    LEASE.try_with(|_| ()).ok()?; // what `run` has is dropped before the thread is busy
     let busy = Busy::take()?;
     let run = |lease: &Lease| {
         let mut table = lease.table.try_borrow_mut().ok()?;
@@ -369,7 +370,7 @@ pub fn with_table<T>(run: impl FnOnce(&mut Table) -> T) -> Option<T> {
 pub fn seed() -> u64 {
     let hot = hot();
     if hot.seed.get() == 0 {
-        hot.seed.set(RandomState::new().hash_one(0_u8) | 1); // of which each process has its own
+        hot.seed.set(RandomState::new().hash_one(0_u8) | 1); // of which each process has its own, but for one that it forked from
     }
     hot.seed.get()
 }

@@ -19,6 +19,7 @@ use super::parts::Encoded;
 use super::slabs::Class;
 use super::slot::{Bounds, Slot, Verb};
 use crate::label::{Label, LabelSet};
+use crate::limits::TABLE_TEXT_BYTES_MAX;
 
 static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: Generation::ZERO });
 
@@ -58,7 +59,8 @@ impl Series {
 
     /// Whether a table that met it at this generation may still lead to it.
     pub(super) fn is_current(&self, generation: Generation) -> bool {
-        !self.removed.load(Relaxed) && self.generation.load(Relaxed) == generation.bits()
+        // Acquire: whoever made the generation had marked the series before.
+        self.generation.load(Acquire) == generation.bits() && !self.removed.load(Relaxed)
     }
 }
 
@@ -170,7 +172,7 @@ impl Names {
 pub struct SeriesList {
     /// The place of the metric in `Names`.
     index: AtomicU32,
-    /// What the keys of its series have in their tag.
+    /// What the keys of its series have in their head.
     /// As bits.
     generation: AtomicU64,
 }
@@ -189,7 +191,7 @@ struct Found {
     /// In which it is that of its labels.
     generation: Generation,
     /// The text of the labels, where the series is that of the overflow.
-    text: Option<Box<[u8]>>,
+    text: Option<Arc<[u8]>>,
 }
 
 impl SeriesList {
@@ -230,6 +232,9 @@ impl SeriesList {
     /// The same of a series that was remembered at another time, and of all after their cells moved.
     fn act_again(&self, wanted: &dyn Told, verb: Verb, bits: u64) -> bool {
         let mut key = self.key();
+        if key.generation() == Generation::UNTABLED {
+            return false;
+        }
         wanted.key(&mut key);
         let renewed = lease::with_table(|table| table.renew(&key, |text| wanted.is_same(text)));
         // SAFETY: as above.
@@ -252,10 +257,13 @@ impl SeriesList {
         if generation != Generation::UNTABLED && done {
             let mut key = Packed::new(lease::seed(), ptr::from_ref(self).addr(), generation);
             wanted.key(&mut key);
-            drop(lease::with_table(|table| match series.slot.near() {
-                Some(at) => table.insert(&key, series, text, at),
-                None => vec![series],
-            }));
+            let text = text.filter(|_| key.points_to_text());
+            if text.as_ref().is_none_or(|text| text.len() <= TABLE_TEXT_BYTES_MAX) {
+                drop(lease::with_table(|table| match series.slot.near() {
+                    Some(at) => table.insert(&key, series, text, at),
+                    None => vec![series],
+                }));
+            }
         }
         done
     }
@@ -306,7 +314,7 @@ impl SeriesList {
             let generation = names.generation();
             self.generation.store(generation.bits(), Relaxed);
             if let Some(metric) = names.metric(self.index.load(Relaxed)) {
-                metric.generation.store(generation.bits(), Relaxed);
+                metric.generation.store(generation.bits(), Release);
             }
         }
         drop(names); // and then the series
@@ -330,7 +338,7 @@ impl Drop for SeriesList {
         names.free.push(index);
         drop(names); // and then the series
         if let Some(metric) = metric {
-            metric.generation.store(Generation::UNTABLED.bits(), Relaxed);
+            metric.generation.store(Generation::ZERO.bits(), Release);
         }
     }
 }

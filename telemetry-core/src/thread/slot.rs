@@ -2,7 +2,8 @@
 //!
 //! A counter, an up-down counter and a distribution have a cell in each slab; `value` takes what threads record that have none. A
 //! gauge is `value` alone. The offset is invalid until the series is first recorded and after it was removed, so that the check
-//! which the hot path makes anyway leads to the cold path, which knows what to do.
+//! which the hot path makes anyway leads to the cold path, which knows what to do. (A counter in a `Block` is added to by arithmetic,
+//! removed or not.)
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

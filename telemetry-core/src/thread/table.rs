@@ -15,7 +15,7 @@ use crate::limits::TABLE_SERIES_MAX;
 const FIRST: usize = 16;
 
 /// Up to so many entries a quarter of them may be taken, so that few series are not in their first place; beyond it a half.
-const ROOMY: usize = 512;
+const ROOMY: usize = 256;
 
 /// An entry as the hot path reads it.
 #[repr(C, align(64))]
@@ -43,7 +43,7 @@ static EMPTY: Empty = Empty(Entry::EMPTY);
 struct Rest {
     series: Arc<Series>,
     /// The text of the labels, where the series is that of the overflow.
-    text: Option<Box<[u8]>>,
+    text: Option<Arc<[u8]>>,
     /// As much of the hash as finds the place, to place it anew.
     hash: u32,
 }
@@ -144,14 +144,16 @@ impl Table {
     /// Remembers a series, which this thread records there, with the text of the labels if it is that of the overflow. Of a table that is half full the entries that hold no more are forgotten, and
     /// all if there are too many others.
     #[must_use = "see `Forgotten`"]
-    pub fn insert(&mut self, key: &Packed<'_, false>, series: Arc<Series>, text: Option<Box<[u8]>>, at: *const ()) -> Forgotten {
+    pub fn insert(&mut self, key: &Packed<'_, false>, series: Arc<Series>, text: Option<Arc<[u8]>>, at: *const ()) -> Forgotten {
         let hash = (key.hash() / size_of::<Entry>() as u64) as u32;
-        let known = self.chain(hash).find(|place| {
-            let is_known = self.rest[*place].as_ref().is_some_and(|rest| Arc::ptr_eq(&rest.series, &series));
-            // SAFETY: as in `Entries::near`.
-            unsafe { key.was(&self.entries[*place].key) && (is_known && key.is_exact() || !self.is_current(*place)) }
-        });
         let rest = Rest { series, text, hash };
+        let known = self.chain(hash).find(|place| {
+            let is_known =
+                |known: &Rest| Arc::ptr_eq(&known.series, &rest.series) && (key.is_exact() || known.text() == rest.text());
+            let is_known = self.rest[*place].as_ref().is_some_and(is_known);
+            // SAFETY: as in `Entries::near`.
+            unsafe { key.was(&self.entries[*place].key) && (is_known || !self.is_current(*place)) }
+        });
         let entry = Entry { key: key.kept(rest.text()), at };
         if let Some(place) = known {
             self.entries[place] = entry;
@@ -193,7 +195,7 @@ impl Table {
     /// The places from that of a hash to the next where nothing is.
     fn chain(&self, hash: u32) -> impl Iterator<Item = usize> + use<'_> {
         let len = self.entries.len();
-        (0..len).map(move |i| (hash as usize + i) % len).take_while(|place| !self.entries[*place].key.is_none())
+        (0..len).map(move |i| (hash as usize).wrapping_add(i) & (len - 1)).take_while(|place| !self.entries[*place].key.is_none())
     }
 
     /// Whether the series in this place is still that of its key.
@@ -216,7 +218,7 @@ impl Table {
             gone.append(&mut kept);
         }
         let (roomy, dense) = ((kept.len() * 8).next_power_of_two(), (kept.len() * 4).next_power_of_two());
-        let len = if roomy <= ROOMY { roomy.max(FIRST) } else { dense };
+        let len = if roomy <= ROOMY { roomy.max(FIRST) } else { dense.max(2 * ROOMY) };
         self.entries = (0..len).map(|_| Entry::EMPTY).collect();
         self.rest = (0..len).map(|_| None).collect();
         self.taken = 0;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use telemetry_core::__private::Options;
 use telemetry_core::limits::CELLS_FIRST;
 use telemetry_core::metric::{MetricSource, Reader};
 use telemetry_core::{Counter, FloatCounter, Gauge, Handle, Histogram, Labels, Summary, UpDownCounter, Value};
@@ -133,6 +134,64 @@ fn a_metric_that_took_the_cells_of_another_begins_at_nothing() {
         assert!(counters.iter().all(|counter| counter.value() == 6) && floats.iter().all(|counter| counter.value() == 0.75));
         assert!(histograms.iter().map(summary).all(|summary| summary.count == 3 && summary.sum == 6.0));
     }
+}
+
+#[test]
+fn metrics_that_come_and_go_at_one_address_have_nothing_of_each_other() {
+    let names = ["short", "a name of more than 16 bytes"];
+    for round in 0..2 * ROUNDS {
+        for name in names {
+            let counter = Counter::<Name>::new();
+            counter.with(Name { name }).inc();
+            counter.with(Name { name }).inc();
+            assert_eq!(values(&counter), [Value::U64(2)], "round {round}");
+            drop(counter);
+            let histogram = Histogram::<Name>::new();
+            histogram.with(Name { name }).record(3);
+            histogram.with(Name { name }).record(5);
+            let sums = values(&histogram)
+                .into_iter()
+                .map(|value| if let Value::Exponential(value) = value { value.summary.sum } else { 0.0 });
+            assert_eq!(sums.collect::<Vec<_>>(), [8.0], "round {round}");
+            drop(histogram);
+            let gauge = Gauge::<Name>::new();
+            gauge.with(Name { name }).set(7);
+            assert_eq!(values(&gauge), [Value::I64(7)], "round {round}");
+        }
+    }
+}
+
+#[test]
+fn what_is_beyond_the_limit_is_counted_whatever_its_text() {
+    let options = Options { bounds: None, series_max: 1 };
+    let sums = Counter::<Name>::new().__declared(options);
+    let names = ["first", "short", "a name of more than 16 bytes", &"x".repeat(1000)];
+    threads(|_| {
+        sums.with(Name { name: names[0] }).add(0);
+        (0..MANY).for_each(|n| sums.with(Name { name: names[1 + n as usize % 3] }).inc());
+    });
+    let mut found = values(&sums);
+    found.sort_by_key(|value| if let Value::U64(sum) = value { *sum } else { 0 });
+    let all: u64 = found.iter().map(|value| if let Value::U64(sum) = value { *sum } else { 0 }).sum();
+    assert_eq!((found.len(), all), (2, THREADS * MANY));
+}
+
+#[test]
+fn a_set_of_more_labels_than_a_key_holds_is_told_from_others() {
+    #[derive(Labels)]
+    struct Many<'a> {
+        a: &'a str,
+        b: &'a str,
+        c: &'a str,
+        d: &'a str,
+    }
+    let sums = Counter::<Many>::new();
+    threads(|_| {
+        for d in ["1", "2", "a text of more than 16 bytes"] {
+            (0..MANY).for_each(|_| sums.with(Many { a: "a", b: "a text of more than 16 bytes", c: "", d }).inc());
+        }
+    });
+    assert_eq!(values(&sums), [const { Value::U64(THREADS * MANY) }; 3]);
 }
 
 #[test]
