@@ -7,7 +7,8 @@ pub use linkme;
 
 pub use crate::declaration::{Declaration, MetricKind as ObservedKind};
 pub use crate::entry::Entry;
-pub use crate::metric::{MetricSource, ObservedFn, Options, Reader};
+pub use crate::meta::{LabelMeta, Meta, Shape};
+pub use crate::metric::{Metric, MetricSource, ObservedFn, Options, Reader};
 pub use crate::property::PropertyFn;
 pub use crate::registry::TELEMETRY_DECLARATIONS_V1;
 pub use crate::rpc::{RpcFn, call_async, call_plain};

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::meta::Meta;
+
 /// What was declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -99,28 +101,21 @@ pub struct Declaration {
     pub(crate) description: Cow<'static, str>,
     pub(crate) scope: Scope,
     pub(crate) place: Option<Place>,
+    /// What the binary says of it; named here so that the linker keeps it.
+    _record: &'static [u8],
 }
 
 impl Declaration {
     /// What a macro makes: all parts known at compile time.
     #[doc(hidden)]
-    #[allow(clippy::too_many_arguments)] // called by expansions only
-    pub const fn linked(
-        name: &'static str,
-        unit: &'static str,
-        description: &'static str,
-        package: &'static str,
-        version: &'static str,
-        module: &'static str,
-        file: &'static str,
-        line: u32,
-    ) -> Self {
+    pub const fn linked(meta: &Meta, record: &'static [u8]) -> Self {
         Self {
-            name: Cow::Borrowed(name),
-            unit: Cow::Borrowed(unit),
-            description: Cow::Borrowed(description),
-            scope: Scope { name: Cow::Borrowed(package), version: Cow::Borrowed(version) },
-            place: Some(Place { module, file, line }),
+            name: Cow::Borrowed(meta.name),
+            unit: Cow::Borrowed(meta.unit),
+            description: Cow::Borrowed(meta.description),
+            scope: Scope { name: Cow::Borrowed(meta.package), version: Cow::Borrowed(meta.version) },
+            place: Some(Place { module: meta.module, file: meta.file, line: meta.line }),
+            _record: record,
         }
     }
 
@@ -134,6 +129,7 @@ impl Declaration {
             description: Cow::Borrowed(""),
             scope: Scope { name: Cow::Borrowed("runtime"), version: Cow::Borrowed("") },
             place: None,
+            _record: &[],
         }
     }
 

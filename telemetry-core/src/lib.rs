@@ -30,6 +30,7 @@ pub mod __private;
 pub mod limits;
 pub mod name;
 pub mod clock;
+pub mod meta;
 mod declaration;
 mod error;
 mod label;

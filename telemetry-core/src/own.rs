@@ -1,22 +1,41 @@
 //! What the library measures of itself. The counters stand where they count; here they are declared, as a macro would.
 
 use crate::callback::CALLBACK_FAILURES;
-use crate::declaration::Declaration;
+use crate::declaration::{Declaration, MetricKind};
 use crate::entry::Entry;
 use crate::hub::EVENTS_DROPPED;
+use crate::meta::{Meta, Shape};
 use crate::metric::MEASUREMENTS_REJECTED;
 use crate::registry::{SELF_CHECK, TELEMETRY_DECLARATIONS_V1};
 
 macro_rules! declare {
     ($element:ident: $metric:ident, $name:expr, $unit:literal, $description:literal) => {
-        #[linkme::distributed_slice(TELEMETRY_DECLARATIONS_V1)]
-        static $element: Entry = Entry::metric(&$metric, own($name, $unit, $description, line!()));
+        const _: () = {
+            const META: Meta = own($name, $unit, $description, line!());
+            #[used]
+            #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
+            #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
+            static RECORD: [u8; META.size()] = META.encode();
+            #[linkme::distributed_slice(TELEMETRY_DECLARATIONS_V1)]
+            static $element: Entry = Entry::metric(&$metric, Declaration::linked(&META, &RECORD));
+        };
     };
 }
 
-const fn own(name: &'static str, unit: &'static str, description: &'static str, line: u32) -> Declaration {
-    let (package, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    Declaration::linked(name, unit, description, package, version, module_path!(), file!(), line)
+const fn own(name: &'static str, unit: &'static str, description: &'static str, line: u32) -> Meta {
+    Meta {
+        kind: MetricKind::Counter.as_str(),
+        name,
+        unit,
+        description,
+        package: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        module: module_path!(),
+        file: file!(),
+        line,
+        shape: Shape::of("Counter"),
+    }
 }
 
 declare!(

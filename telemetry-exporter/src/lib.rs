@@ -28,6 +28,8 @@ mod transport;
 mod running;
 pub mod client;
 #[cfg(feature = "cli")]
+pub mod catalogue;
+#[cfg(feature = "cli")]
 pub mod cli;
 
 pub use config::{Access, Config};

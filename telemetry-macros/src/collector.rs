@@ -6,7 +6,7 @@ use syn::ReturnType;
 use syn::spanned::Spanned;
 
 use crate::args::Args;
-use crate::expand;
+use crate::expand::{self, Declared};
 use crate::item::Item;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -40,7 +40,11 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     }
     let ident = &item.sig.ident;
     let name = ident.to_string().into_token_stream();
-    let declaration = expand::declaration(&name, &quote!(""), &description);
-    let registration = expand::registration(&quote!(::telemetry_core::__private::Entry::collector(#ident, #declaration)));
+    let declared = Declared::unnamed(name, description);
+    let registration = declared.registration(
+        &quote!("collector"),
+        &expand::shape(&quote!(())),
+        |declaration| quote!(::telemetry_core::__private::Entry::collector(#ident, #declaration)),
+    );
     expand::beside(&item, &quote! { #registration })
 }

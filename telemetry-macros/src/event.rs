@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::args::Args;
-use crate::expand::{self, Declared};
+use crate::expand;
 use crate::item::Item;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -31,9 +31,13 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         }
     };
     let Some(name) = name else { return args.errors.into_tokens() };
-    let Declared { checks, declaration } = expand::declared(&name, &args, &description);
-    let ident = &item.ident;
-    let registration = expand::registration(&quote!(::telemetry_core::__private::Entry::event(&#ident, #declaration)));
+    let declared = expand::declared(&name, &args, description);
+    let (checks, ident) = (&declared.checks, &item.ident);
+    let registration = declared.registration(
+        &quote!("event"),
+        &expand::shape(&item.ty),
+        |declaration| quote!(::telemetry_core::__private::Entry::event(&#ident, #declaration)),
+    );
     let initial = item.initial();
     let errors = args.errors.into_tokens();
     let item = item.with(quote!({ #checks #registration (#initial).__declared(&__TELEMETRY_ENTRY) }));

@@ -14,13 +14,15 @@ pub fn check(function: &str, argument: &impl ToTokens) -> TokenStream {
     quote_spanned!(span=> const _: () = ::telemetry_core::__private::#function(#argument);)
 }
 
-/// Checks of name and unit and the expression of type `Declaration`.
+/// What all declarations say, and the checks of it.
 pub struct Declared {
     pub checks: TokenStream,
-    pub declaration: TokenStream,
+    name: TokenStream,
+    unit: TokenStream,
+    description: TokenStream,
 }
 
-pub fn declared(name: &Expr, args: &Args, description: &TokenStream) -> Declared {
+pub fn declared(name: &Expr, args: &Args, description: TokenStream) -> Declared {
     let mut checks = check("check_name", name);
     let unit = match args.get("unit") {
         Some(unit) => {
@@ -29,31 +31,64 @@ pub fn declared(name: &Expr, args: &Args, description: &TokenStream) -> Declared
         }
         None => quote!(""),
     };
-    Declared { checks, declaration: declaration(&name.to_token_stream(), &unit, description) }
+    Declared { checks, name: name.to_token_stream(), unit, description }
 }
 
-pub fn declaration(name: &TokenStream, unit: &TokenStream, description: &TokenStream) -> TokenStream {
-    quote! {
-        ::telemetry_core::__private::Declaration::linked(
-            #name,
-            #unit,
-            #description,
-            ::telemetry_core::__private::core::env!("CARGO_PKG_NAME"),
-            ::telemetry_core::__private::core::env!("CARGO_PKG_VERSION"),
-            ::telemetry_core::__private::core::module_path!(),
-            ::telemetry_core::__private::core::file!(),
-            ::telemetry_core::__private::core::line!(),
-        )
+impl Declared {
+    /// A collector, which has no public name.
+    pub fn unnamed(name: TokenStream, description: TokenStream) -> Self {
+        Self { checks: quote!(), name, unit: quote!(""), description }
+    }
+
+    /// The record in the binary and the element of the distributed slice. `kind` is an expression of its word, `shape` one of type `Shape`;
+    /// `entry` makes an expression of type `Entry` of one of type `Declaration`.
+    pub fn registration(
+        &self,
+        kind: &TokenStream,
+        shape: &TokenStream,
+        entry: impl FnOnce(TokenStream) -> TokenStream,
+    ) -> TokenStream {
+        let Self { name, unit, description, .. } = self;
+        let entry = entry(quote!(::telemetry_core::__private::Declaration::linked(&__TELEMETRY_META, &__TELEMETRY_RECORD)));
+        quote! {
+            const __TELEMETRY_META: ::telemetry_core::__private::Meta = ::telemetry_core::__private::Meta {
+                kind: #kind,
+                name: #name,
+                unit: #unit,
+                description: #description,
+                package: ::telemetry_core::__private::core::env!("CARGO_PKG_NAME"),
+                version: ::telemetry_core::__private::core::env!("CARGO_PKG_VERSION"),
+                module: ::telemetry_core::__private::core::module_path!(),
+                file: ::telemetry_core::__private::core::file!(),
+                line: ::telemetry_core::__private::core::line!(),
+                shape: #shape,
+            };
+            #[used]
+            #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
+            #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
+            static __TELEMETRY_RECORD: [u8; __TELEMETRY_META.size()] = __TELEMETRY_META.encode();
+            #[::telemetry_core::__private::linkme::distributed_slice(::telemetry_core::__private::TELEMETRY_DECLARATIONS_V1)]
+            #[linkme(crate = ::telemetry_core::__private::linkme)]
+            static __TELEMETRY_ENTRY: ::telemetry_core::__private::Entry = #entry;
+        }
     }
 }
 
-/// The element of the distributed slice; `entry` is an expression of type `Entry`.
-pub fn registration(entry: &TokenStream) -> TokenStream {
-    quote! {
-        #[::telemetry_core::__private::linkme::distributed_slice(::telemetry_core::__private::TELEMETRY_DECLARATIONS_V1)]
-        #[linkme(crate = ::telemetry_core::__private::linkme)]
-        static __TELEMETRY_ENTRY: ::telemetry_core::__private::Entry = #entry;
+/// The shape of what has a type and no more to say.
+pub fn shape(ty: &impl ToTokens) -> TokenStream {
+    let ty = written(ty);
+    quote!(::telemetry_core::__private::Shape::of(#ty))
+}
+
+/// A type as it was written, without the spaces between its tokens where people write none.
+pub fn written(ty: &impl ToTokens) -> String {
+    let mut text = ty.to_token_stream().to_string();
+    for (from, to) in [(" < ", "<"), (" >", ">"), (" :: ", "::"), (":: ", "::"), (" ,", ","), ("& ", "&"), ("< ", "<"), (" <", "<")]
+    {
+        text = text.replace(from, to);
     }
+    text
 }
 
 /// The item and, under the same `cfg`s, what declares it.

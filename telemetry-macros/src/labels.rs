@@ -103,7 +103,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
     let Head { generics, target, with } = Head::of(input);
     let mut keys_of = quote!();
     let (mut checks, mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), quote!(), Vec::new(), quote!());
-    let mut keys: Vec<String> = Vec::new();
+    let (mut keys, mut metas): (Vec<String>, _) = (Vec::new(), quote!());
     for field in fields {
         let Some(name) = &field.ident else { continue };
         let args = label_args(&field.attrs, true, errors);
@@ -133,6 +133,11 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
             quote!(#as_trait::key(&self.#name, key);)
         });
         factors.extend(quote!(, #as_trait::CARDINALITY));
+        metas.extend(if args.flatten {
+            quote!(::telemetry_core::__private::LabelMeta::Set(#as_trait::META),)
+        } else {
+            quote!(::telemetry_core::__private::LabelMeta::Label(#key, #as_trait::VALUES),)
+        });
         indices.extend(quote!(index = index * #as_trait::CARDINALITY + #as_trait::index(&self.#name);));
         rebuilds.push((name, as_trait));
     }
@@ -151,6 +156,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
                 #checks
                 ::telemetry_core::__private::cardinality(&[1 #factors])
             };
+            const META: &'static [::telemetry_core::__private::LabelMeta] = &[#metas];
             #[inline]
             fn index(&self) -> usize {
                 #[allow(unused_mut)]
@@ -217,6 +223,7 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
     quote! {
         impl ::telemetry_core::LabelValue for #ident {
             const CARDINALITY: usize = #count;
+            const VALUES: &'static [&'static str] = &[#(#texts),*];
             #[inline]
             fn index(&self) -> usize {
                 match self { #indices }
@@ -256,6 +263,7 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
     quote! {
         impl #generics ::telemetry_core::LabelValue for #target {
             const CARDINALITY: usize = #inner::CARDINALITY;
+            const VALUES: &'static [&'static str] = #inner::VALUES;
             #[inline]
             fn index(&self) -> usize {
                 #inner::index(&self.0)
@@ -290,6 +298,8 @@ fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
                 #check
                 ::telemetry_core::__private::cardinality(&[<Self as ::telemetry_core::LabelValue>::CARDINALITY])
             };
+            const META: &'static [::telemetry_core::__private::LabelMeta] =
+                &[::telemetry_core::__private::LabelMeta::Label(#key, <Self as ::telemetry_core::LabelValue>::VALUES)];
             #[inline]
             fn index(&self) -> usize {
                 ::telemetry_core::LabelValue::index(self)

@@ -26,7 +26,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         let (bare, errors) = (item.bare(), args.errors.into_tokens());
         return quote!(#bare #errors);
     };
-    let declared = expand::declared(&name, &args, &description);
+    let declared = expand::declared(&name, &args, description);
     match &item {
         Item::Static(item) => on_static(args, item, declared),
         Item::Fn(item) => on_function(args, item, declared),
@@ -38,7 +38,7 @@ fn on_static(mut args: Args, item: &StaticItem, declared: Declared) -> TokenStre
         let error = syn::Error::new(kind.span(), "the type of the static is its kind; `kind` belongs on an observed function");
         args.errors.push(error);
     }
-    let Declared { mut checks, declaration } = declared;
+    let mut checks = declared.checks.clone();
     let bounds = match args.get("bounds") {
         Some(bounds) => {
             let reference = quote_spanned!(bounds.span()=> &#bounds);
@@ -52,7 +52,21 @@ fn on_static(mut args: Args, item: &StaticItem, declared: Declared) -> TokenStre
         None => quote!(::telemetry_core::limits::SERIES_MAX),
     };
     let ident = &item.ident;
-    let registration = expand::registration(&quote!(::telemetry_core::__private::Entry::metric(&#ident, #declaration)));
+    let (ty, text) = (&item.ty, expand::written(&item.ty));
+    let metric = quote!(<#ty as ::telemetry_core::__private::Metric>);
+    let shape = quote! {
+        ::telemetry_core::__private::Shape {
+            ty: #text,
+            labels: #metric::LABELS,
+            bounds: #bounds,
+            every_ms: ::telemetry_core::__private::core::option::Option::None,
+        }
+    };
+    let registration = declared.registration(
+        &quote!(#metric::KIND.as_str()),
+        &shape,
+        |declaration| quote!(::telemetry_core::__private::Entry::metric(&#ident, #declaration)),
+    );
     let initial = item.initial();
     let errors = args.errors.into_tokens();
     let item = item.with(quote!({
@@ -93,16 +107,14 @@ fn on_function(mut args: Args, item: &ItemFn, declared: Declared) -> TokenStream
         let errors = args.errors.into_tokens();
         return quote!(#item #errors);
     }
-    let Declared { checks, declaration } = declared;
     let (ident, ty) = (&item.sig.ident, return_type(item));
-    let entry = quote! {
-        ::telemetry_core::__private::Entry::observed(
-            &__TELEMETRY_SOURCE,
-            ::telemetry_core::__private::ObservedKind::#kind,
-            #declaration,
-        )
-    };
-    let registration = expand::registration(&entry);
+    let kind = quote!(::telemetry_core::__private::ObservedKind::#kind);
+    let registration = declared.registration(
+        &quote!(#kind.as_str()),
+        &expand::shape(&ty),
+        |declaration| quote!(::telemetry_core::__private::Entry::observed(&__TELEMETRY_SOURCE, #kind, #declaration)),
+    );
+    let checks = declared.checks;
     expand::beside(
         item,
         &quote! {

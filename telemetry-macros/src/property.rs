@@ -1,10 +1,10 @@
 //! `#[property]`: on a static it declares a constant or settable value, on a function one that is computed on demand.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use crate::args::Args;
-use crate::expand::{self, Declared};
+use crate::expand;
 use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -21,12 +21,19 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         let (bare, errors) = (item.bare(), args.errors.into_tokens());
         return quote!(#bare #errors);
     };
-    let Declared { checks, declaration } = expand::declared(&name, &args, &item.description());
+    let declared = expand::declared(&name, &args, item.description());
+    let checks = &declared.checks;
+    let registration = |ty: &dyn ToTokens, source: TokenStream| {
+        declared.registration(
+            &quote!("property"),
+            &expand::shape(&ty),
+            |declaration| quote!(::telemetry_core::__private::Entry::property(&#source, #declaration)),
+        )
+    };
     match &item {
         Item::Static(item) => {
             let ident = &item.ident;
-            let entry = quote!(::telemetry_core::__private::Entry::property(&#ident, #declaration));
-            let registration = expand::registration(&entry);
+            let registration = registration(&item.ty, quote!(#ident));
             let initial = item.initial();
             let errors = args.errors.into_tokens();
             let item = item.with(quote!({ #checks #registration #initial }));
@@ -39,8 +46,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 return quote!(#item #errors);
             }
             let (ident, ty) = (&item.sig.ident, return_type(item));
-            let entry = quote!(::telemetry_core::__private::Entry::property(&__TELEMETRY_SOURCE, #declaration));
-            let registration = expand::registration(&entry);
+            let registration = registration(&ty, quote!(__TELEMETRY_SOURCE));
             expand::beside(
                 item,
                 &quote! {

@@ -1,10 +1,10 @@
 //! `#[rpc]`: on a static that is served at run time, or on a function, plain or async.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use crate::args::Args;
-use crate::expand::{self, Declared};
+use crate::expand;
 use crate::item::Item;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -21,11 +21,19 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         let (bare, errors) = (item.bare(), args.errors.into_tokens());
         return quote!(#bare #errors);
     };
-    let Declared { checks, declaration } = expand::declared(&name, &args, &item.description());
+    let declared = expand::declared(&name, &args, item.description());
+    let checks = &declared.checks;
+    let registration = |ty: &dyn ToTokens, source: TokenStream| {
+        declared.registration(
+            &quote!("rpc"),
+            &expand::shape(&ty),
+            |declaration| quote!(::telemetry_core::__private::Entry::rpc(&#source, #declaration)),
+        )
+    };
     match &item {
         Item::Static(item) => {
             let ident = &item.ident;
-            let registration = expand::registration(&quote!(::telemetry_core::__private::Entry::rpc(&#ident, #declaration)));
+            let registration = registration(&item.ty, quote!(#ident));
             let initial = item.initial();
             let errors = args.errors.into_tokens();
             let item = item.with(quote!({ #checks #registration #initial }));
@@ -44,8 +52,8 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 (false, false) => quote!(call_plain(json, #ident)),
                 (false, true) => quote!(call_plain(json, |()| #ident())),
             };
-            let entry = quote!(::telemetry_core::__private::Entry::rpc(&__TELEMETRY_SOURCE, #declaration));
-            let registration = expand::registration(&entry);
+            let (inputs, output) = (item.sig.inputs.iter(), &item.sig.output);
+            let registration = registration(&quote!((#(#inputs),*) #output), quote!(__TELEMETRY_SOURCE));
             expand::beside(
                 item,
                 &quote! {

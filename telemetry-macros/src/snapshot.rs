@@ -5,8 +5,8 @@ use quote::{ToTokens, quote};
 use syn::Expr;
 
 use crate::args::Args;
-use crate::expand::{self, Declared};
-use crate::item::Item;
+use crate::expand;
+use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut args = Args::parse("snapshot", args, &["name", "every"]);
@@ -22,17 +22,31 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         let (bare, errors) = (item.bare(), args.errors.into_tokens());
         return quote!(#bare #errors);
     };
-    let Declared { mut checks, declaration } = expand::declared(&name, &args, &item.description());
+    let declared = expand::declared(&name, &args, item.description());
+    let mut checks = declared.checks.clone();
     let every = args.get("every").map_or_else(|| quote!("1m"), Expr::to_token_stream);
     if let Some(every) = args.get("every") {
         checks.extend(expand::check("check_interval", every));
     }
     let every = quote!(::telemetry_core::__private::interval(#every));
+    let registration = |ty: &dyn ToTokens, source: TokenStream| {
+        let ty = expand::written(&ty);
+        let shape = quote! {
+            ::telemetry_core::__private::Shape {
+                every_ms: ::telemetry_core::__private::core::option::Option::Some(#every.as_millis() as u64),
+                ..::telemetry_core::__private::Shape::of(#ty)
+            }
+        };
+        declared.registration(
+            &quote!("snapshot"),
+            &shape,
+            |declaration| quote!(::telemetry_core::__private::Entry::snapshot(&#source, #every, #declaration)),
+        )
+    };
     match &item {
         Item::Static(item) => {
             let ident = &item.ident;
-            let entry = quote!(::telemetry_core::__private::Entry::snapshot(&#ident, #every, #declaration));
-            let registration = expand::registration(&entry);
+            let registration = registration(&item.ty, quote!(#ident));
             let initial = item.initial();
             let errors = args.errors.into_tokens();
             let item = item.with(quote!({ #checks #registration #initial }));
@@ -45,8 +59,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 return quote!(#item #errors);
             }
             let ident = &item.sig.ident;
-            let entry = quote!(::telemetry_core::__private::Entry::snapshot(&__TELEMETRY_SOURCE, #every, #declaration));
-            let registration = expand::registration(&entry);
+            let registration = registration(&return_type(item), quote!(__TELEMETRY_SOURCE));
             expand::beside(
                 item,
                 &quote! {

@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod binaries;
 mod clients;
 mod resume;
 mod seed;

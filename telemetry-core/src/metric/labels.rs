@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::label::{Label, LabelSet};
+use crate::meta::LabelMeta;
 use crate::thread::Key;
 
 /// One label of a set: an enum that derives [`Labels`](derive@crate::Labels), a `bool`, a whole number, or text.
@@ -14,6 +15,9 @@ use crate::thread::Key;
 pub trait LabelValue: Sized + Send + Sync {
     /// How many values there are; 0 where that is not known at compile time.
     const CARDINALITY: usize;
+    /// The values as text, where they are known at compile time.
+    #[doc(hidden)]
+    const VALUES: &'static [&'static str] = &[];
     /// The place among them; 0 where they are not known.
     fn index(&self) -> usize;
     /// The value in that place.
@@ -73,6 +77,9 @@ pub trait Labels: Sized + Send + Sync {
     /// Whether it is `()`.
     #[doc(hidden)]
     const NONE: bool = false;
+    /// What is known of the keys and values.
+    #[doc(hidden)]
+    const META: &'static [LabelMeta] = &[];
     /// How many sets there are; 0 where that is not known at compile time.
     const CARDINALITY: usize;
     /// The place among them; 0 where they are not known.
@@ -111,6 +118,7 @@ impl Labels for () {
 
 impl LabelValue for bool {
     const CARDINALITY: usize = 2;
+    const VALUES: &'static [&'static str] = &["false", "true"];
 
     #[inline]
     fn index(&self) -> usize {

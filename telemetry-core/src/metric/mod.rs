@@ -23,6 +23,7 @@ pub use up_down_counter::UpDownCounter;
 use std::sync::Arc;
 
 use crate::declaration::MetricKind;
+use crate::meta::LabelMeta;
 use crate::thread::{self, Sums};
 use crate::value::Point;
 
@@ -69,4 +70,7 @@ pub trait MetricSource: Send + Sync {
 pub trait Metric: MetricSource {
     /// The instrument that it is.
     const KIND: MetricKind;
+    /// What is known of its labels.
+    #[doc(hidden)]
+    const LABELS: &'static [LabelMeta];
 }

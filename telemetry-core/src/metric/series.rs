@@ -147,6 +147,7 @@ macro_rules! instrument {
 
         impl<L: $crate::Labels> $crate::metric::Metric for $name<L> {
             const KIND: $crate::MetricKind = $crate::MetricKind::$kind;
+            const LABELS: &'static [$crate::meta::LabelMeta] = L::META;
         }
 
         impl<L: $crate::Labels> $crate::metric::MetricSource for $name<L> {

@@ -73,6 +73,26 @@ pub enum Command {
         #[arg(default_value = "null", value_name = "JSON")]
         request: String,
     },
+    /// What a binary declares, without running it.
+    List {
+        /// An executable, a library, an object file or an archive.
+        binary: PathBuf,
+        /// Print a Markdown table.
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
+    },
+    /// What changed between the declarations of two binaries; fails where that breaks who reads them.
+    Diff {
+        /// The binary before.
+        old: PathBuf,
+        /// The binary now.
+        new: PathBuf,
+    },
+    /// Looks for names that a binary declares more than once; fails where there is one.
+    Check {
+        /// An executable, a library, an object file or an archive.
+        binary: PathBuf,
+    },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {
         /// One stream; all where none is named.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::args::{Args, Command};
+use super::binaries;
 use super::deliver::{self, Reader};
 use super::output::{labels, one_line, table, value};
 use super::target::Target;
@@ -20,6 +21,9 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let target = Target::Tcp(args.host.clone());
     let json = args.json;
     let mut client = match &args.command {
+        Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
+        Command::Diff { old, new } => return binaries::diff(old, new, json),
+        Command::Check { binary } => return binaries::check(binary, json),
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -52,7 +56,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             let name = checked(&mut client, name, true).await?;
             pull(&mut client, &name, Reader::open(keep, json)?).await
         }
-        Command::Follow { .. } => Ok(()), // has returned above
+        // These have returned above.
+        Command::List { .. } | Command::Diff { .. } | Command::Check { .. } | Command::Follow { .. } => Ok(()),
     }
 }
 

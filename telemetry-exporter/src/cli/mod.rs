@@ -1,6 +1,7 @@
 //! The command line `telemetry`: people read a table, programs `--json`.
 
 mod args;
+mod binaries;
 mod commands;
 mod deliver;
 mod output;

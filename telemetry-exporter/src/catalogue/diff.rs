@@ -1,0 +1,89 @@
+//! What changed between the declarations of two builds, and what of it breaks who reads them.
+
+use std::collections::BTreeMap;
+
+use super::Record;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The name of the declaration.
+    pub name: String,
+    /// What it was before and is now.
+    pub what: String,
+    /// Whether a reader that knew the old one misses or misreads something.
+    pub breaks: bool,
+}
+
+/// All changes, by name. Where a declaration stands, what crate has it and what it says of itself are none.
+pub fn changes(old: &[Record], new: &[Record]) -> Vec<Change> {
+    let by_name = |records| -> BTreeMap<String, &Record> {
+        let named = |record: &&Record| record.kind != "collector";
+        <[Record]>::iter(records).filter(named).map(|record| (record.name.to_ascii_lowercase(), record)).collect()
+    };
+    let (old, new) = (by_name(old), by_name(new));
+    let mut changes = Vec::new();
+    for (key, before) in &old {
+        let mut change = |what, breaks| changes.push(Change { name: before.name.clone(), what, breaks });
+        let Some(after) = new.get(key) else {
+            change(format!("removed: {}", before.kind), true);
+            continue;
+        };
+        let said = [
+            ("kind", &before.kind, &after.kind),
+            ("unit", &before.unit, &after.unit),
+            ("type", &before.value_type, &after.value_type),
+        ];
+        for (what, before, after) in said.into_iter().filter(|(_, before, after)| before != after) {
+            // What is written of a type is a hint: an alias is none.
+            change(format!("{what}: {} to {}", shown(before), shown(after)), what != "type");
+        }
+        for (label, _) in before.labels.iter().filter(|(key, _)| after.labels.iter().all(|(other, _)| other != key)) {
+            change(format!("label {label}: removed"), true);
+        }
+        for (label, _) in after.labels.iter().filter(|(key, _)| before.labels.iter().all(|(other, _)| other != key)) {
+            change(format!("label {label}: added"), false);
+        }
+        if before.bounds != after.bounds {
+            change(format!("bounds: {:?} to {:?}", before.bounds, after.bounds), true);
+        }
+    }
+    for after in new.iter().filter(|(key, _)| !old.contains_key(*key)).map(|(_, after)| after) {
+        changes.push(Change { name: after.name.clone(), what: format!("added: {}", after.kind), breaks: false });
+    }
+    changes.sort_by(|a, b| a.name.cmp(&b.name));
+    changes
+}
+
+fn shown(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str, kind: &str, unit: &str, labels: &[&str]) -> Record {
+        let mut record = Record::default();
+        (record.name, record.kind, record.unit) = (name.to_owned(), kind.to_owned(), unit.to_owned());
+        record.labels = labels.iter().map(|key| ((*key).to_owned(), Vec::new())).collect();
+        record
+    }
+
+    #[test]
+    fn what_a_reader_would_miss_or_misread_breaks_it() {
+        let old = [record("a", "counter", "s", &["x", "y"]), record("gone", "gauge", "", &[]), record("same", "event", "", &[])];
+        let new = [record("a", "gauge", "ms", &["y", "z"]), record("new", "gauge", "", &[]), record("Same", "event", "", &[])];
+        let found: Vec<_> = changes(&old, &new).into_iter().map(|change| (change.name, change.what, change.breaks)).collect();
+        let wanted = [
+            ("a", "kind: counter to gauge", true),
+            ("a", "unit: s to ms", true),
+            ("a", "label x: removed", true),
+            ("a", "label z: added", false),
+            ("gone", "removed: gauge", true),
+            ("new", "added: gauge", false),
+        ];
+        assert_eq!(found, wanted.map(|(name, what, breaks)| (name.to_owned(), what.to_owned(), breaks)));
+        assert_eq!(changes(&old, &old), []);
+    }
+}
