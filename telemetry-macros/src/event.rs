@@ -31,6 +31,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         }
     };
     let Some(name) = name else { return args.errors.into_tokens() };
+    let taken = expand::taken(&name, &item.attrs);
     let declared = expand::declared(&name, &args, description);
     let (checks, ident) = (&declared.checks, &item.ident);
     let registration = declared.registration(
@@ -41,5 +42,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let initial = item.initial();
     let errors = args.errors.into_tokens();
     let item = item.with(quote!({ #checks #registration (#initial).__declared(&__TELEMETRY_ENTRY) }));
-    quote!(#item #errors)
+    quote!(#item #errors #taken)
 }

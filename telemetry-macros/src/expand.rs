@@ -1,9 +1,9 @@
 //! What all declarations share: the checks of their texts, the `Declaration` and the element of the linkme slice.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ItemFn};
+use syn::{Attribute, Expr, ExprLit, ItemFn, Lit};
 
 use crate::args::Args;
 
@@ -93,12 +93,50 @@ pub fn written(ty: &impl ToTokens) -> String {
 
 /// The item and, under the same `cfg`s, what declares it.
 pub fn beside(item: &ItemFn, declaring: &TokenStream) -> TokenStream {
-    let cfgs = item.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    let cfgs = cfgs(&item.attrs);
     quote! {
         #item
-        #(#cfgs)*
+        #cfgs
         const _: () = { #declaring };
     }
+}
+
+/// The conditions under which an item is there.
+fn cfgs(attrs: &[Attribute]) -> TokenStream {
+    let cfgs = attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    quote!(#(#cfgs)*)
+}
+
+/// An item that a crate can have once for each name, whatever its case, so that the compiler finds a second one; it points at the name.
+/// It is there under the `cfg`s of what is declared.
+/// None where the name is not a literal.
+pub fn taken(name: &Expr, attrs: &[Attribute]) -> TokenStream {
+    let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = name else { return quote!() };
+    // Made here, but seen where the name stands.
+    let span = Span::call_site().located_at(name.span());
+    let ident = syn::Ident::new(&format!("__telemetry_{}", identifier(&name.value())), span);
+    let cfgs = cfgs(attrs);
+    quote_spanned! {span=>
+        #cfgs
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! #ident {
+            () => {};
+        }
+    }
+}
+
+/// The name as part of an identifier: what cannot be in one is a number, and so is an underscore that follows one.
+fn identifier(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.to_ascii_lowercase().chars() {
+        match letter {
+            '_' if !out.ends_with('_') => out.push('_'),
+            letter if letter.is_ascii_alphanumeric() => out.push(letter),
+            other => out.push_str(&format!("__{:x}_", u32::from(other))),
+        }
+    }
+    out
 }
 
 /// Refuses what a declared function cannot be.
@@ -114,5 +152,30 @@ pub fn plain_function(args: &mut Args, item: &ItemFn, what: &str, parameters_max
     if let Some(extra) = signature.inputs.iter().nth(parameters_max) {
         let allowed = if parameters_max == 0 { "takes no parameters" } else { "takes one parameter, the request" };
         args.errors.push(syn::Error::new(extra.span(), format!("{what} {allowed}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_more_than_case_have_identifiers_of_their_own() {
+        let names = ["a_b", "a__b", "a.b", "a-b", "a/b", "ab", "a_2e_b", "a__2e_b", "b_a"];
+        for (i, one) in names.iter().enumerate() {
+            for (j, other) in names.iter().enumerate() {
+                assert_eq!(identifier(one) == identifier(other), i == j, "{one} {other}");
+            }
+            assert_eq!(identifier(one), identifier(&one.to_uppercase()));
+            assert!(syn::parse_str::<syn::Ident>(&format!("x{}", identifier(one))).is_ok(), "{one}");
+        }
+    }
+
+    #[test]
+    fn types_are_told_as_people_write_them() {
+        let written = |text: &str| written(&syn::parse_str::<syn::Type>(text).expect("a type"));
+        for text in ["Counter", "Counter<Call>", "telemetry_core::Counter<(A, B)>", "Event<&'static str>", "Snapshot<Vec<Peer>>"] {
+            assert_eq!(written(text), text);
+        }
     }
 }

@@ -55,11 +55,15 @@ impl Parse for Item {
 impl Item {
     /// The text of the doc comment, as an expression of type `&'static str`.
     pub fn description(&self) -> TokenStream {
-        let attrs = match self {
+        description(self.attrs())
+    }
+
+    /// The attributes beside the one that declares.
+    pub fn attrs(&self) -> &[Attribute] {
+        match self {
             Self::Static(item) => &item.attrs,
             Self::Fn(item) => &item.attrs,
-        };
-        description(attrs)
+        }
     }
 
     /// The item without its declaration, for when a mistake stops the expansion.

@@ -27,10 +27,12 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         return quote!(#bare #errors);
     };
     let declared = expand::declared(&name, &args, description);
-    match &item {
+    let taken = expand::taken(&name, item.attrs());
+    let expanded = match &item {
         Item::Static(item) => on_static(args, item, declared),
         Item::Fn(item) => on_function(args, item, declared),
-    }
+    };
+    quote!(#expanded #taken)
 }
 
 fn on_static(mut args: Args, item: &StaticItem, declared: Declared) -> TokenStream {

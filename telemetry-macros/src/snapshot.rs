@@ -43,7 +43,8 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             |declaration| quote!(::telemetry_core::__private::Entry::snapshot(&#source, #every, #declaration)),
         )
     };
-    match &item {
+    let taken = expand::taken(&name, item.attrs());
+    let expanded = match &item {
         Item::Static(item) => {
             let ident = &item.ident;
             let registration = registration(&item.ty, quote!(#ident));
@@ -70,5 +71,6 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 },
             )
         }
-    }
+    };
+    quote!(#expanded #taken)
 }
