@@ -119,6 +119,7 @@ pub fn taken(name: &Expr, attrs: &[Attribute]) -> TokenStream {
     quote_spanned! {span=>
         #cfgs
         #[doc(hidden)]
+        #[allow(non_local_definitions)] // a declaration may stand in a function
         #[macro_export]
         macro_rules! #ident {
             () => {};

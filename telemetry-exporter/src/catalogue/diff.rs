@@ -34,15 +34,26 @@ pub fn changes(old: &[Record], new: &[Record]) -> Vec<Change> {
             ("unit", &before.unit, &after.unit),
             ("type", &before.value_type, &after.value_type),
         ];
+        // Of a metric the type says no more than the kind. Of others it is what a reader parses, as far as it is written.
+        let is_read = ["event", "snapshot", "property", "rpc"].contains(&before.kind.as_str());
         for (what, before, after) in said.into_iter().filter(|(_, before, after)| before != after) {
-            // What is written of a type is a hint: an alias is none.
-            change(format!("{what}: {} to {}", shown(before), shown(after)), what != "type");
+            change(format!("{what}: {} to {}", shown(before), shown(after)), what != "type" || is_read);
+        }
+        if before.every_ms != after.every_ms {
+            let shown = |every: Option<u64>| every.map_or_else(|| "none".to_owned(), |every| format!("{every} ms"));
+            change(format!("interval: {} to {}", shown(before.every_ms), shown(after.every_ms)), false);
         }
         for (label, _) in before.labels.iter().filter(|(key, _)| after.labels.iter().all(|(other, _)| other != key)) {
             change(format!("label {label}: removed"), true);
         }
         for (label, _) in after.labels.iter().filter(|(key, _)| before.labels.iter().all(|(other, _)| other != key)) {
             change(format!("label {label}: added"), false);
+        }
+        for (label, values) in &before.labels {
+            let now = after.labels.iter().find(|(key, values)| key == label && !values.is_empty()).map(|(_, values)| values);
+            for value in values.iter().filter(|value| now.is_some_and(|now| !now.contains(value))) {
+                change(format!("label {label}: value {value} removed"), true);
+            }
         }
         if before.bounds != after.bounds {
             change(format!("bounds: {:?} to {:?}", before.bounds, after.bounds), true);
@@ -85,5 +96,26 @@ mod tests {
         ];
         assert_eq!(found, wanted.map(|(name, what, breaks)| (name.to_owned(), what.to_owned(), breaks)));
         assert_eq!(changes(&old, &old), []);
+    }
+
+    #[test]
+    fn values_of_labels_types_and_intervals_are_compared() {
+        let build = |values: &[&str], ty: &str, every| {
+            let (mut metric, mut snapshot) = (record("calls", "counter", "", &["method"]), record("peers", "snapshot", "", &[]));
+            metric.labels[0].1 = values.iter().map(|value| (*value).to_owned()).collect();
+            metric.value_type = ty.to_owned();
+            (snapshot.value_type, snapshot.every_ms) = (ty.to_owned(), Some(every));
+            [metric, snapshot]
+        };
+        let (old, new) = (build(&["get", "post"], "A", 1_000), build(&["get", "put"], "B", 2_000));
+        let found: Vec<_> = changes(&old, &new).into_iter().map(|change| (change.what, change.breaks)).collect();
+        let wanted = [
+            ("type: A to B", false),
+            ("label method: value post removed", true),
+            ("type: A to B", true),
+            ("interval: 1000 ms to 2000 ms", false),
+        ];
+        assert_eq!(found, wanted.map(|(what, breaks)| (what.to_owned(), breaks)));
+        assert_eq!(changes(&old, &build(&[], "A", 1_000)), [], "values that are not known any more are not gone");
     }
 }

@@ -41,6 +41,8 @@ pub fn diff(old: &Path, new: &Path, json: bool) -> Result<(), CliError> {
     if json {
         let all = changes.iter().map(|change| json!({ "name": change.name, "what": change.what, "breaks": change.breaks }));
         writeln!(out, "{}", Value::Array(all.collect()))?;
+    } else if changes.is_empty() {
+        writeln!(out, "no changes")?;
     } else {
         let word = |breaks| if breaks { "breaks" } else { "" };
         let row = |change: &crate::catalogue::Change| [word(change.breaks).to_owned(), change.name.clone(), change.what.clone()];
@@ -48,7 +50,7 @@ pub fn diff(old: &Path, new: &Path, json: bool) -> Result<(), CliError> {
     }
     match changes.iter().filter(|change| change.breaks).count() {
         0 => Ok(()),
-        breaking => Err(CliError::Other(format!("{breaking} of {} changes break who reads {}", changes.len(), new.display()))),
+        breaking => Err(CliError::Other(format!("{breaking} of {} changes break who reads {}", changes.len(), old.display()))),
     }
 }
 
