@@ -24,8 +24,8 @@ pub const DENSE_SERIES_MAX: usize = 4_096;
 /// Of a larger set each series has a cell when it is first recorded, which costs a load more.
 pub const RUN_SERIES_MAX: usize = 512;
 
-/// Series of all metrics that one thread remembers, where they are not known at compile time: 192 to 384 bytes each, the first
-/// hundred up to twice that.
+/// Series of all metrics that one thread remembers, where they are not known at compile time: 192 to 384 bytes each, but
+/// up to 48 KiB for the first 33.
 ///
 /// A thread that meets more forgets them all and asks the list of all series again, which takes a lock.
 pub const TABLE_SERIES_MAX: usize = 1 << 14;

@@ -14,7 +14,7 @@ use crate::limits::TABLE_SERIES_MAX;
 /// Entries of a new table.
 const FIRST: usize = 16;
 
-/// Up to so many entries a quarter of them may be taken, so that few series are not in their first place; beyond it a half.
+/// Up to so many entries an eighth of them may be taken, so that few series are not in their first place; beyond it a half.
 const ROOMY: usize = 256;
 
 /// An entry as the hot path reads it.
@@ -206,7 +206,7 @@ impl Table {
 
     fn is_full(&self) -> bool {
         let len = self.entries.len();
-        self.taken >= if len <= ROOMY { len / 4 } else { len / 2 }
+        self.taken >= if len <= ROOMY { len / 8 } else { len / 2 }
     }
 
     fn rebuild(&mut self) -> Forgotten {
@@ -217,7 +217,7 @@ impl Table {
         if kept.len() >= TABLE_SERIES_MAX {
             gone.append(&mut kept);
         }
-        let (roomy, dense) = ((kept.len() * 8).next_power_of_two(), (kept.len() * 4).next_power_of_two());
+        let (roomy, dense) = ((kept.len() * 16).next_power_of_two(), (kept.len() * 4).next_power_of_two());
         let len = if roomy <= ROOMY { roomy.max(FIRST) } else { dense.max(2 * ROOMY) };
         self.entries = (0..len).map(|_| Entry::EMPTY).collect();
         self.rest = (0..len).map(|_| None).collect();
