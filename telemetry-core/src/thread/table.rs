@@ -141,7 +141,7 @@ impl Table {
         }
     }
 
-    /// Remembers a series, which this thread records there, with the text of the labels if it is that of the overflow. Of a table that is half full the entries that hold no more are forgotten, and
+    /// Remembers a series, which this thread records there, with the text of the labels if it is that of the overflow. Of a table that is full the entries that hold no more are forgotten, and
     /// all if there are too many others.
     #[must_use = "see `Forgotten`"]
     pub fn insert(&mut self, key: &Packed<'_, false>, series: Arc<Series>, text: Option<Arc<[u8]>>, at: *const ()) -> Forgotten {
