@@ -1,18 +1,18 @@
 //! What expansions call. Not public: it changes with the macros, which are pinned to this version.
 
-use std::time::Duration;
-
 pub use core;
 pub use linkme;
 
-pub use crate::declaration::{Declaration, MetricKind as ObservedKind};
-pub use crate::entry::Entry;
-pub use crate::meta::{LabelMeta, Meta, Shape};
-pub use crate::metric::{Metric, MetricSource, ObservedFn, Options, Reader};
-pub use crate::property::PropertyFn;
+pub use crate::element::{self, CollectorPart, Element};
+pub use crate::event::EventType;
+pub use crate::expand::{declared, record, taken};
+pub use crate::meta::code;
+pub use crate::metric::{Metric, ObservedFn, ObservedType, Options, Part, Written, initial};
+pub use crate::property::{ComputedType, PropertyFn, PropertyType};
 pub use crate::registry::TELEMETRY_DECLARATIONS_V1;
-pub use crate::rpc::{RpcFn, call_async, call_plain};
-pub use crate::snapshot::{SnapshotFn, capture};
+pub use crate::rpc::{Answered, Asked, RpcFn, RpcType, boxed};
+pub use crate::snapshot::{Captured, SnapshotFn, SnapshotType};
+pub use crate::write::{LabelMeta, Meta, encode_labels, labels_size};
 
 use crate::label::Label;
 use crate::name::{self, Fault};
@@ -27,10 +27,6 @@ pub const fn check_name(name: &str) {
     demand(name::name(name));
 }
 
-pub const fn check_label(key: &str) {
-    demand(name::label(key));
-}
-
 pub const fn check_unit(unit: &str) {
     demand(name::unit(unit));
 }
@@ -39,18 +35,11 @@ pub const fn check_bounds(bounds: &[f64]) {
     demand(name::bounds(bounds));
 }
 
-pub const fn check_interval(text: &str) {
+/// The milliseconds of an interval.
+pub const fn interval_ms(text: &str) -> u64 {
     match name::interval(text) {
-        Ok(_) => {}
-        Err(fault) => demand(Err(fault)),
-    }
-}
-
-/// The interval of a checked text.
-pub const fn interval(text: &str) -> Duration {
-    match name::interval(text) {
-        Ok(interval) => interval,
-        Err(_) => Duration::MAX, // `check_interval` has stopped the compilation
+        Ok(interval) => interval.as_millis() as u64, // a year's at most
+        Err(fault) => panic!("{}", fault.as_str()),
     }
 }
 

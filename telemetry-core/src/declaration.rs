@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::meta::Meta;
+use crate::meta::{Linked, MetaError, code};
 
 /// What was declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,26 @@ impl MetricKind {
             Self::Histogram => "histogram",
         }
     }
+
+    /// What stands for it in a record.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Counter => code::COUNTER,
+            Self::UpDownCounter => code::UP_DOWN_COUNTER,
+            Self::Gauge => code::GAUGE,
+            Self::Histogram => code::HISTOGRAM,
+        }
+    }
+
+    /// What this stands for in the record of a metric.
+    pub(crate) const fn of_code(code: u8) -> Self {
+        match code {
+            code::COUNTER => Self::Counter,
+            code::UP_DOWN_COUNTER => Self::UpDownCounter,
+            code::HISTOGRAM => Self::Histogram,
+            _ => Self::Gauge,
+        }
+    }
 }
 
 /// The crate that declares: OpenTelemetry's instrumentation scope.
@@ -101,22 +121,17 @@ pub struct Declaration {
     pub(crate) description: Cow<'static, str>,
     pub(crate) scope: Scope,
     pub(crate) place: Option<Place>,
-    /// What the binary says of it; named here so that the linker keeps it.
-    _record: &'static [u8],
+    pub(crate) shared: bool,
 }
 
 impl Declaration {
-    /// What a macro makes: all parts known at compile time.
-    #[doc(hidden)]
-    pub const fn linked(meta: &Meta, record: &'static [u8]) -> Self {
-        Self {
-            name: Cow::Borrowed(meta.name),
-            unit: Cow::Borrowed(meta.unit),
-            description: Cow::Borrowed(meta.description),
-            scope: Scope { name: Cow::Borrowed(meta.package), version: Cow::Borrowed(meta.version) },
-            place: Some(Place { module: meta.module, file: meta.file, line: meta.line }),
-            _record: record,
-        }
+    /// What a macro wrote.
+    pub(crate) fn read(record: &'static [u8], module: &'static [u8]) -> Result<Self, MetaError> {
+        let Linked { name, unit, description, package, version, file, line, shared } = Linked::read(record)?;
+        let module = module.split(|byte| *byte == 0).next().and_then(|module| std::str::from_utf8(module).ok()).unwrap_or_default();
+        let mut declaration = Self::new(name).with_unit(unit).with_description(description).with_scope(package, version);
+        (declaration.place, declaration.shared) = (Some(Place { module, file, line }), shared);
+        Ok(declaration)
     }
 
     /// A declaration at run time, without unit and description, in a scope called `runtime`.
@@ -129,7 +144,7 @@ impl Declaration {
             description: Cow::Borrowed(""),
             scope: Scope { name: Cow::Borrowed("runtime"), version: Cow::Borrowed("") },
             place: None,
-            _record: &[],
+            shared: false,
         }
     }
 
@@ -172,6 +187,11 @@ impl Declaration {
     /// The crate that declares.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Whether other crates may declare the name as well: `shared = true`.
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Where it stands in the source; none for a declaration made at run time.

@@ -1,15 +1,13 @@
-//! One declaration with what stands behind it: the element of the linkme slice, plain data with interior mutability, so that no
-//! linker takes it for a constant to drop.
+//! One declaration with what stands behind it, linked or made at run time.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::declaration::{Declaration, Kind, MetricKind};
-use crate::metric::{Metric, MetricSource};
+use crate::declaration::{Declaration, Kind};
+use crate::metric::MetricSource;
 use crate::property::PropertySource;
 use crate::rpc::RpcSource;
 use crate::snapshot::SnapshotSource;
@@ -55,48 +53,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
+    pub(crate) fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
         let (running, overdue) = (Mutex::new(()), AtomicBool::new(false));
         Self { declaration, kind, item, running, overdue, failures: AtomicU64::new(0), last_failure: Mutex::new(None) }
-    }
-
-    #[doc(hidden)]
-    pub const fn metric<T: Metric>(metric: &'static T, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Metric(T::KIND), Item::Metric(Source::Linked(metric)))
-    }
-
-    #[doc(hidden)]
-    pub const fn observed<T: MetricSource>(source: &'static T, kind: MetricKind, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Metric(kind), Item::Metric(Source::Linked(source)))
-    }
-
-    #[doc(hidden)]
-    pub const fn property<T: PropertySource>(source: &'static T, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Property, Item::Property(Source::Linked(source)))
-    }
-
-    #[doc(hidden)]
-    pub const fn event<E: Sync>(_event: &'static E, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Event, Item::Event)
-    }
-
-    #[doc(hidden)]
-    pub const fn snapshot<T: SnapshotSource>(source: &'static T, every: Duration, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Snapshot { every }, Item::Snapshot(Source::Linked(source)))
-    }
-
-    #[doc(hidden)]
-    pub const fn rpc<T: RpcSource>(source: &'static T, declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Rpc, Item::Rpc(Source::Linked(source)))
-    }
-
-    #[doc(hidden)]
-    pub const fn collector(run: fn(), declaration: Declaration) -> Self {
-        Self::new(declaration, Kind::Collector, Item::Collector(run))
-    }
-
-    pub(crate) fn owned(declaration: Declaration, kind: Kind, item: Item) -> Self {
-        Self::new(declaration, kind, item)
     }
 
     /// Name, unit, description and place.
@@ -106,7 +65,7 @@ impl Entry {
 
     /// The name.
     pub fn name(&self) -> &str {
-        self.declaration.name()
+        self.declaration().name()
     }
 
     /// What was declared.
@@ -162,7 +121,7 @@ impl Entry {
 
     /// `file:line`, or a word for a declaration made at run time.
     pub(crate) fn place_text(&self) -> String {
-        self.declaration.place.map_or_else(|| "run time".to_owned(), |place| place.to_string())
+        self.declaration().place.map_or_else(|| "run time".to_owned(), |place| place.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::meta::MetaError;
 use crate::name::Fault;
 
 /// Why a declaration was refused.
@@ -24,6 +25,17 @@ pub enum DeclareError {
         /// Where it was declared again.
         again: String,
     },
+    /// Crates share the name of a metric, and do not mean the same by it.
+    Unlike {
+        /// The name.
+        name: String,
+        /// Kind, unit and place of the first.
+        first: String,
+        /// Kind, unit and place of the other.
+        again: String,
+    },
+    /// The record of a linked declaration is not what was compiled: somebody changed the program.
+    Damaged(MetaError),
     /// The name of an event or a snapshot is that of the stream of all metrics.
     Reserved {
         /// The name.
@@ -44,6 +56,10 @@ impl fmt::Display for DeclareError {
             Self::Duplicate { name, first, again } => {
                 write!(f, "the name \"{name}\" is declared twice: at {first} and at {again}")
             }
+            Self::Unlike { name, first, again } => {
+                write!(f, "the shared name \"{name}\" is of different metrics: {first}, and {again}; wanted one kind and one unit")
+            }
+            Self::Damaged(error) => write!(f, "this program's declarations are not as they were compiled: {error}"),
             Self::Reserved { name, place } => {
                 write!(f, "\"{name}\" at {place} is the name of the stream of all metrics: wanted another one")
             }
@@ -65,6 +81,7 @@ impl std::error::Error for DeclareError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Name(_, fault) | Self::Unit(_, fault) => Some(&**fault),
+            Self::Damaged(error) => Some(error),
             _ => None,
         }
     }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::element::Element;
 use crate::entry::{Entry, EntryRef};
 use crate::hub::{EVENTS_DROPPED, EventLoss, GLOBAL_HUB, Hub};
 use crate::limits::RECORD_BYTES_MAX;
+use crate::meta::code;
+use crate::metric::{Of, Part, Written, part};
 
 /// A typed record that is emitted at any time.
 ///
@@ -36,7 +39,7 @@ pub struct Event<T> {
 
 enum Place {
     Undeclared,
-    Linked(&'static Entry),
+    Linked(&'static Element),
     Runtime(Arc<Entry>, Arc<Hub>),
 }
 
@@ -54,16 +57,33 @@ impl<T> Event<T> {
         Self { place: Place::Undeclared, record: PhantomData }
     }
 
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn __declared(mut self, entry: &'static Entry) -> Self {
-        let undeclared = std::mem::replace(&mut self.place, Place::Linked(entry));
-        std::mem::forget(undeclared); // `Undeclared` owns nothing, and a `const fn` cannot drop
-        self
-    }
-
     pub(crate) fn runtime(entry: Arc<Entry>, hub: Arc<Hub>) -> Self {
         Self { place: Place::Runtime(entry, hub), record: PhantomData }
+    }
+}
+
+/// A type that `#[event]` may stand on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    note = "wanted `Event<T>`, where `T` derives `serde::Serialize`"
+)]
+pub trait EventType {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<T: Serialize + 'static> EventType for Event<T> {
+    type Part = Of<Self, (), { code::EVENT }>;
+}
+
+part!(<T> static Event<T>, (), code::EVENT, Event::new());
+
+impl<T, const FIELDS: usize, const MODULE: usize> Written<FIELDS, Of<Event<T>, (), { code::EVENT }>, MODULE> {
+    /// The event with its element of the registry.
+    pub const fn completed(&self, mut event: Event<T>, element: &'static Element) -> Event<T> {
+        let undeclared = std::mem::replace(&mut event.place, Place::Linked(element));
+        std::mem::forget(undeclared); // `Undeclared` owns nothing, and a `const fn` cannot drop
+        event
     }
 }
 
@@ -89,7 +109,7 @@ impl<T: Serialize> Event<T> {
         } else {
             match &self.place {
                 Place::Undeclared => EVENTS_DROPPED.with(EventLoss::Undeclared).inc(),
-                Place::Linked(entry) => GLOBAL_HUB.emit(&EntryRef::Linked(entry), buffer),
+                Place::Linked(element) => GLOBAL_HUB.emit(&EntryRef::Linked(element.entry()), buffer),
                 Place::Runtime(entry, hub) => hub.emit(&EntryRef::Runtime(Arc::clone(entry)), buffer),
             }
         }

@@ -26,9 +26,10 @@ extern crate self as telemetry_core; // the macros' absolute paths hold in this 
 #[doc(hidden)]
 pub mod __private;
 
-// In reading order: each imports from those above it only.
+// In reading order: each imports from those above it only. The first two, `name` and `write`, are shared with the macros.
+telemetry_macros::shared_modules!();
+mod expand;
 pub mod limits;
-pub mod name;
 pub mod clock;
 pub mod meta;
 mod declaration;
@@ -48,6 +49,8 @@ mod property;
 mod snapshot;
 mod rpc;
 mod entry;
+#[doc(hidden)]
+pub mod element;
 pub mod callback;
 mod hub;
 mod event;

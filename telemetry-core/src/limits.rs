@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes of a name. OpenTelemetry's limit; a longer one does not compile.
-pub const NAME_BYTES_MAX: usize = 255;
-
-/// Bytes of a unit. OpenTelemetry's limit; a longer one does not compile.
-pub const UNIT_BYTES_MAX: usize = 63;
+pub use crate::name::{HISTOGRAM_BUCKETS_MAX, NAME_BYTES_MAX, UNIT_BYTES_MAX};
 
 /// Series of one metric whose label values are not known at compile time, unless `max_series = N` says otherwise.
 ///
@@ -50,10 +46,6 @@ pub const CELLS_FIRST: usize = if cfg!(any(loom, miri)) { 2 } else { 512 };
 /// whole numbers, those that count floating-point numbers, and its distributions. What is beyond shares one atomic among all threads,
 /// and a distribution is counted as rejected.
 pub const CELLS_MAX: u32 = 1 << 24;
-
-/// Buckets of a histogram: of an exponential one on each side of zero, OpenTelemetry's default, to which the scale adapts; of one
-/// with explicit bounds in all, beyond which it does not compile.
-pub const HISTOGRAM_BUCKETS_MAX: usize = if cfg!(loom) { 2 } else { 160 };
 
 /// Events that are kept before a sink is attached. The oldest is dropped beyond it, and counted in `telemetry_events_dropped`.
 pub const BACKLOG_EVENTS_MAX: usize = 1_024;

@@ -1,205 +1,30 @@
-//! The record of a declaration that is in the binary: what it declares can be read without running it.
+//! The record of a declaration, as a binary has it: what a program declares is read without running it.
 //!
-//! ```text
-//! "\x7fTLM" │ u16 version │ u16 0 │ u32 length of the fields │ u32 checksum of the fields │ fields
-//! a field:  u8 tag │ u32 length │ so many bytes
-//! ```
-//!
-//! All numbers are little-endian. A reader skips tags that it does not know. The linker lays the records of one section after the other
-//! and may put zeros between them. Invariant: encoding runs in the compiler alone, and what it writes `Record::read` reads.
-//! Not here: how the section is found in a binary (`telemetry-exporter`).
+//! The layout is told where it is written, in `telemetry-macros`' `write`. Invariant: what is written is read, and a damaged record is an
+//! error that says where. Not here: how the section is found in a binary (`telemetry-exporter`).
 
 use std::fmt;
 
-/// The section of an ELF file that has the records.
-pub const SECTION_ELF: &str = ".telemetry.meta";
+use crate::write::{BEGIN_BYTES, HEAD_BYTES, checksum, tag};
+pub use crate::write::{FIELDS_BYTES_MAX, MAGIC, SECTION_ELF, SECTION_MACHO, SECTION_PE, VERSION};
 
-/// The section of a Mach-O file.
-pub const SECTION_MACHO: &str = "__telemetry_meta";
-
-/// The section of a PE file.
-pub const SECTION_PE: &str = ".tlmmeta";
-
-/// What a record begins with.
-pub const MAGIC: [u8; 4] = *b"\x7fTLM";
-
-/// The version of the layout.
-pub const VERSION: u16 = 1;
-
-/// Bytes before the fields.
-pub const HEAD_BYTES: usize = 16;
-
-/// Bytes of the fields of one record. A longer one is damaged.
-pub const FIELDS_BYTES_MAX: usize = 1 << 20;
-
-mod tag {
-    pub const KIND: u8 = 1;
-    pub const NAME: u8 = 2;
-    pub const UNIT: u8 = 3;
-    pub const DESCRIPTION: u8 = 4;
-    pub const PACKAGE: u8 = 5;
-    pub const VERSION: u8 = 6;
-    pub const MODULE: u8 = 7;
-    pub const FILE: u8 = 8;
-    pub const LINE: u8 = 9;
-    pub const TYPE: u8 = 10;
-    pub const LABEL: u8 = 11;
-    pub const LABEL_VALUE: u8 = 12;
-    pub const BOUND: u8 = 13;
-    pub const EVERY: u8 = 14;
-}
-
-/// The labels of a metric, as far as they are known at compile time.
+/// What stands for a kind in a record.
 #[doc(hidden)]
-#[derive(Clone, Copy)]
-pub enum LabelMeta {
-    /// One label, with its values where they are known.
-    Label(&'static str, &'static [&'static str]),
-    /// Those of a set within.
-    Set(&'static [LabelMeta]),
+pub mod code {
+    #![allow(missing_docs)]
+    pub const COUNTER: u8 = 1;
+    pub const UP_DOWN_COUNTER: u8 = 2;
+    pub const GAUGE: u8 = 3;
+    pub const HISTOGRAM: u8 = 4;
+    pub const PROPERTY: u8 = 5;
+    pub const EVENT: u8 = 6;
+    pub const SNAPSHOT: u8 = 7;
+    pub const RPC: u8 = 8;
+    pub const COLLECTOR: u8 = 9;
 }
 
-/// What a record is made of.
-#[doc(hidden)]
-#[derive(Clone, Copy)]
-pub struct Meta {
-    pub kind: &'static str,
-    pub name: &'static str,
-    pub unit: &'static str,
-    pub description: &'static str,
-    pub package: &'static str,
-    pub version: &'static str,
-    pub module: &'static str,
-    pub file: &'static str,
-    pub line: u32,
-    pub shape: Shape,
-}
-
-/// What a record says beside name and place.
-#[doc(hidden)]
-#[derive(Clone, Copy)]
-pub struct Shape {
-    /// The type of the value, as it was written.
-    pub ty: &'static str,
-    pub labels: &'static [LabelMeta],
-    pub bounds: Option<&'static [f64]>,
-    /// Milliseconds between two snapshots.
-    pub every_ms: Option<u64>,
-}
-
-impl Shape {
-    pub const fn of(ty: &'static str) -> Self {
-        Self { ty, labels: &[], bounds: None, every_ms: None }
-    }
-}
-
-/// Writes fields, or, into nothing, counts their bytes.
-struct Fields<'a> {
-    out: &'a mut [u8],
-    len: usize,
-}
-
-impl Fields<'_> {
-    const fn put(&mut self, tag: u8, value: &[u8]) {
-        let begin = self.len;
-        self.len += 5 + value.len();
-        if self.out.is_empty() {
-            return;
-        }
-        let (_, rest) = self.out.split_at_mut(begin);
-        let (head, rest) = rest.split_at_mut(5);
-        head[0] = tag;
-        let (_, length) = head.split_at_mut(1);
-        length.copy_from_slice(&(value.len() as u32).to_le_bytes());
-        let (text, _) = rest.split_at_mut(value.len());
-        text.copy_from_slice(value);
-    }
-
-    const fn put_labels(&mut self, labels: &[LabelMeta]) {
-        let mut i = 0;
-        while i < labels.len() {
-            match labels[i] {
-                LabelMeta::Label(key, values) => {
-                    self.put(tag::LABEL, key.as_bytes());
-                    let mut j = 0;
-                    while j < values.len() {
-                        self.put(tag::LABEL_VALUE, values[j].as_bytes());
-                        j += 1;
-                    }
-                }
-                LabelMeta::Set(labels) => self.put_labels(labels),
-            }
-            i += 1;
-        }
-    }
-}
-
-impl Meta {
-    const fn fields(&self, out: &mut [u8]) -> usize {
-        let mut fields = Fields { out, len: 0 };
-        fields.put(tag::KIND, self.kind.as_bytes());
-        fields.put(tag::NAME, self.name.as_bytes());
-        fields.put(tag::UNIT, self.unit.as_bytes());
-        fields.put(tag::DESCRIPTION, self.description.as_bytes());
-        fields.put(tag::PACKAGE, self.package.as_bytes());
-        fields.put(tag::VERSION, self.version.as_bytes());
-        fields.put(tag::MODULE, self.module.as_bytes());
-        fields.put(tag::FILE, self.file.as_bytes());
-        fields.put(tag::LINE, &self.line.to_le_bytes());
-        fields.put(tag::TYPE, self.shape.ty.as_bytes());
-        fields.put_labels(self.shape.labels);
-        if let Some(bounds) = self.shape.bounds {
-            let mut i = 0;
-            while i < bounds.len() {
-                fields.put(tag::BOUND, &bounds[i].to_bits().to_le_bytes());
-                i += 1;
-            }
-        }
-        if let Some(every) = self.shape.every_ms {
-            fields.put(tag::EVERY, &every.to_le_bytes());
-        }
-        fields.len
-    }
-
-    /// Bytes of the record.
-    pub const fn size(&self) -> usize {
-        HEAD_BYTES + self.fields(&mut [])
-    }
-
-    /// The record; `N` is its size.
-    pub const fn encode<const N: usize>(&self) -> [u8; N] {
-        let mut record = [0; N];
-        let (head, fields) = record.split_at_mut(HEAD_BYTES);
-        self.fields(fields);
-        let (magic, rest) = head.split_at_mut(4);
-        magic.copy_from_slice(&MAGIC);
-        let (version, rest) = rest.split_at_mut(4);
-        version.copy_from_slice(&(VERSION as u32).to_le_bytes());
-        let (length, sum) = rest.split_at_mut(4);
-        length.copy_from_slice(&(fields.len() as u32).to_le_bytes());
-        sum.copy_from_slice(&checksum(fields).to_le_bytes());
-        record
-    }
-}
-
-/// Eight bytes at a time, because the compiler runs it for each declaration; the last ones with zeros behind them.
-const fn checksum(bytes: &[u8]) -> u32 {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let mut sum = bytes.len() as u64;
-    let mut i = 0;
-    while i <= chunks.len() {
-        let mut word = [0; 8];
-        if i < chunks.len() {
-            word = chunks[i];
-        } else {
-            let (begin, _) = word.split_at_mut(rest.len());
-            begin.copy_from_slice(rest);
-        }
-        sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        i += 1;
-    }
-    (sum ^ sum >> 32) as u32
-}
+/// The words of [`Kind::as_str`](crate::Kind::as_str), by their code less one.
+const KINDS: [&str; 9] = ["counter", "up_down_counter", "gauge", "histogram", "property", "event", "snapshot", "rpc", "collector"];
 
 /// One declaration, as a binary tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -231,6 +56,8 @@ pub struct Record {
     pub bounds: Vec<f64>,
     /// Milliseconds between two snapshots.
     pub every_ms: Option<u64>,
+    /// Whether other crates may declare the name as well.
+    pub shared: bool,
 }
 
 /// Why a section is not a row of records.
@@ -267,96 +94,189 @@ impl Record {
 
     /// The record that begins here, and its size.
     fn read(bytes: &[u8]) -> Result<(Self, usize), String> {
-        let Some((head, rest)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
-            return Err(format!("it ends after {} bytes, its head alone has {HEAD_BYTES}", bytes.len()));
-        };
-        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if head[..4] != MAGIC {
-            return Err(format!("it begins with {:02x?}, wanted {MAGIC:02x?}", &head[..4]));
+        let mut rest = bytes;
+        let mut record = Self::default();
+        for (tag, value) in begin(&mut rest).and_then(|()| fields(&mut rest))? {
+            record.set(tag, value)?;
         }
-        if number(4) != u32::from(VERSION) {
-            return Err(format!("its version is {}, this reader knows {VERSION}", number(4)));
+        let [code, complement] = *taken(&mut rest)?;
+        let word = KINDS.get(usize::from(code).wrapping_sub(1)).filter(|_| code == !complement);
+        record.kind = (*word.ok_or_else(|| format!("its kind is {code:02x} {complement:02x}, which is none"))?).to_owned();
+        for (tag, value) in fields(&mut rest)? {
+            record.set(tag, value)?;
         }
-        let length = number(8) as usize;
-        let Some(fields) = rest.get(..length).filter(|_| length <= FIELDS_BYTES_MAX) else {
-            return Err(format!("its fields have {length} bytes, and {} are left", rest.len()));
-        };
-        if checksum(fields) != number(12) {
-            return Err(format!("its checksum is {:08x}, wanted {:08x}", checksum(fields), number(12)));
+        record.module = std::str::from_utf8(until_zero(&mut rest)?).map_err(|_| "its module is no text")?.to_owned();
+        if until_zero(&mut rest)? != record.module.as_bytes() {
+            return Err("the module is not the same in both places".to_owned());
         }
-        Ok((Self::of_fields(fields)?, HEAD_BYTES + length))
+        if record.name.is_empty() {
+            return Err("it has no name".to_owned());
+        }
+        Ok((record, bytes.len() - rest.len()))
     }
 
-    fn of_fields(mut fields: &[u8]) -> Result<Self, String> {
-        let mut record = Self::default();
-        while let Some(([tag, length @ ..], rest)) = fields.split_first_chunk::<5>() {
-            let Some((value, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else {
-                return Err(format!("field {tag} is longer than what is left"));
-            };
-            fields = rest;
-            let text = || String::from_utf8(value.to_vec()).map_err(|_| format!("field {tag} is no text"));
-            let wide =
-                || value.try_into().map(u64::from_le_bytes).map_err(|_| format!("field {tag} has {} bytes, wanted 8", value.len()));
-            match *tag {
-                tag::KIND => record.kind = text()?,
-                tag::NAME => record.name = text()?,
-                tag::UNIT => record.unit = text()?,
-                tag::DESCRIPTION => record.description = text()?,
-                tag::PACKAGE => record.package = text()?,
-                tag::VERSION => record.version = text()?,
-                tag::MODULE => record.module = text()?,
-                tag::FILE => record.file = text()?,
-                tag::LINE => {
-                    let bytes = value.try_into().map_err(|_| format!("field {tag} has {} bytes, wanted 4", value.len()))?;
-                    record.line = u32::from_le_bytes(bytes);
-                }
-                tag::TYPE => record.value_type = text()?,
-                tag::LABEL => record.labels.push((text()?, Vec::new())),
-                tag::LABEL_VALUE => match record.labels.last_mut() {
-                    Some((_, values)) => values.push(text()?),
-                    None => return Err("a label's value before its key".to_owned()),
-                },
-                tag::BOUND => record.bounds.push(f64::from_bits(wide()?)),
-                tag::EVERY => record.every_ms = Some(wide()?),
-                _ => {} // of a later version
-            }
+    fn set(&mut self, tag: u8, value: &[u8]) -> Result<(), String> {
+        match tag {
+            tag::NAME => self.name = text(tag, value)?,
+            tag::UNIT => self.unit = text(tag, value)?,
+            tag::DESCRIPTION => self.description = text(tag, value)?,
+            tag::PACKAGE => self.package = text(tag, value)?,
+            tag::VERSION => self.version = text(tag, value)?,
+            tag::FILE => self.file = text(tag, value)?,
+            tag::LINE => self.line = u32::from_le_bytes(number(tag, value)?),
+            tag::TYPE => self.value_type = text(tag, value)?,
+            tag::BOUND => self.bounds.push(f64::from_bits(u64::from_le_bytes(number(tag, value)?))),
+            tag::EVERY => self.every_ms = Some(u64::from_le_bytes(number(tag, value)?)),
+            tag::SHARED => self.shared = true,
+            tag::LABEL => self.labels.push((text(tag, value)?, Vec::new())),
+            tag::LABEL_VALUE => match self.labels.last_mut() {
+                Some((_, values)) => values.push(text(tag, value)?),
+                None => return Err("a label's value before its key".to_owned()),
+            },
+            _ => {} // of a later version
         }
-        if !fields.is_empty() || record.name.is_empty() || record.kind.is_empty() {
-            return Err("its fields are not whole, or have no name".to_owned());
+        Ok(())
+    }
+}
+
+/// Takes the begin of a record.
+fn begin(rest: &mut &[u8]) -> Result<(), String> {
+    let [magic @ .., a, b, c, d] = *taken::<BEGIN_BYTES>(rest)?;
+    if magic != MAGIC {
+        return Err(format!("it begins with {magic:02x?}, wanted {MAGIC:02x?}"));
+    }
+    match u32::from_le_bytes([a, b, c, d]) {
+        version if version == u32::from(VERSION) => Ok(()),
+        version => Err(format!("its version is {version}, this reader knows {VERSION}")),
+    }
+}
+
+/// Takes fields with their head.
+fn fields<'a>(rest: &mut &'a [u8]) -> Result<Vec<(u8, &'a [u8])>, String> {
+    let [l0, l1, l2, l3, s0, s1, s2, s3] = *taken::<HEAD_BYTES>(rest)?;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    let Some((mut bytes, behind)) = rest.split_at_checked(length).filter(|_| length <= FIELDS_BYTES_MAX) else {
+        return Err(format!("its fields have {length} bytes, and {} are left", rest.len()));
+    };
+    *rest = behind;
+    let (found, wanted) = (checksum(bytes), u32::from_le_bytes([s0, s1, s2, s3]));
+    if found != wanted {
+        return Err(format!("the checksum of its fields is {found:08x}, wanted {wanted:08x}"));
+    }
+    let mut fields = Vec::new();
+    while let Some(([tag, length @ ..], behind)) = bytes.split_first_chunk::<5>() {
+        let Some((value, behind)) = behind.split_at_checked(u32::from_le_bytes(*length) as usize) else {
+            return Err(format!("field {tag} is longer than what is left"));
+        };
+        fields.push((*tag, value));
+        bytes = behind;
+    }
+    if bytes.is_empty() { Ok(fields) } else { Err(format!("{} bytes are left behind its fields", bytes.len())) }
+}
+
+fn taken<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], String> {
+    match rest.split_first_chunk() {
+        Some((taken, behind)) => {
+            *rest = behind;
+            Ok(taken)
         }
-        Ok(record)
+        None => Err(format!("it ends {} bytes into a part of {N}", rest.len())),
+    }
+}
+
+fn until_zero<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], String> {
+    let end = rest.iter().position(|byte| *byte == 0).ok_or("its module has no end")?;
+    let (text, behind) = rest.split_at(end);
+    *rest = &behind[1..];
+    Ok(text)
+}
+
+fn text(tag: u8, value: &[u8]) -> Result<String, String> {
+    borrowed(tag, value).map(str::to_owned)
+}
+
+fn borrowed(tag: u8, value: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(value).map_err(|_| format!("field {tag} is no text"))
+}
+
+fn number<const N: usize>(tag: u8, value: &[u8]) -> Result<[u8; N], String> {
+    value.try_into().map_err(|_| format!("field {tag} has {} bytes, wanted {N}", value.len()))
+}
+
+/// What the first fields of a record say, as the program itself reads them.
+#[derive(Default)]
+pub(crate) struct Linked {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub description: &'static str,
+    pub package: &'static str,
+    pub version: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    pub shared: bool,
+}
+
+impl Linked {
+    /// # Errors
+    /// Somebody changed the program.
+    pub fn read(record: &'static [u8]) -> Result<Self, MetaError> {
+        let mut said = Self::default();
+        let mut rest = record;
+        begin(&mut rest)
+            .and_then(|()| fields(&mut rest))
+            .and_then(|fields| fields.into_iter().try_for_each(|(tag, value)| said.set(tag, value)))
+            .map_err(|what| MetaError { at: 0, what })?;
+        Ok(said)
+    }
+
+    fn set(&mut self, tag: u8, value: &'static [u8]) -> Result<(), String> {
+        match tag {
+            tag::NAME => self.name = borrowed(tag, value)?,
+            tag::UNIT => self.unit = borrowed(tag, value)?,
+            tag::DESCRIPTION => self.description = borrowed(tag, value)?,
+            tag::PACKAGE => self.package = borrowed(tag, value)?,
+            tag::VERSION => self.version = borrowed(tag, value)?,
+            tag::FILE => self.file = borrowed(tag, value)?,
+            tag::LINE => self.line = u32::from_le_bytes(number(tag, value)?),
+            tag::SHARED => self.shared = true,
+            _ => {}
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::write::{LabelMeta, Meta, encode_labels, labels_size};
 
     const BOUNDS: &[f64] = &[0.5, 1.0];
     const META: Meta = Meta {
-        kind: "counter",
         name: "calls",
         unit: "{call}",
         description: "Calls answered: ä.",
         package: "some-crate",
         version: "1.2.3",
-        module: "some_crate::calls",
         file: "src/calls.rs",
         line: 42,
-        shape: Shape {
-            ty: "Counter<Call>",
-            labels: &[
-                LabelMeta::Label("method", &["get", "put"]),
-                LabelMeta::Set(&[LabelMeta::Label("ok", &["false", "true"]), LabelMeta::Label("route", &[])]),
-            ],
-            bounds: Some(BOUNDS),
-            every_ms: Some(60_000),
-        },
+        ty: "Counter<Call>",
+        bounds: Some(BOUNDS),
+        every_ms: Some(60_000),
+        shared: true,
     };
-    static RECORD: [u8; META.size()] = META.encode();
+    static FIELDS: [u8; META.size()] = META.encode();
+    const LABELS: &[LabelMeta] = &[
+        LabelMeta::Label("method", &["get", "put"]),
+        LabelMeta::Set(&[LabelMeta::Label("ok", &["false", "true"]), LabelMeta::Label("route", &[])]),
+    ];
+
+    fn record() -> Vec<u8> {
+        let labels: [u8; labels_size(LABELS)] = encode_labels(LABELS);
+        [&FIELDS[..], &[code::COUNTER, !code::COUNTER], &labels, b"some_crate::calls\0some_crate::calls\0"].concat()
+    }
 
     fn section() -> Vec<u8> {
-        [&[0; 3], RECORD.as_slice(), &[0; 9], &RECORD].concat()
+        [&[0; 3][..], &record(), &[0; 9], &record()].concat()
     }
 
     #[test]
@@ -375,14 +295,20 @@ mod tests {
             ("route".to_owned(), Vec::new()),
         ];
         assert_eq!((record.labels.as_slice(), record.bounds.as_slice(), record.every_ms), (&labels[..], BOUNDS, Some(60_000)));
+        assert!(record.shared);
+        let linked = Linked::read(&FIELDS).expect("it is whole");
+        assert_eq!(
+            (linked.name, linked.unit, linked.file, linked.line, linked.shared),
+            ("calls", "{call}", "src/calls.rs", 42, true)
+        );
         assert_eq!(Record::read_all(&[0; 100]), Ok(Vec::new()));
     }
 
     #[test]
     fn every_flipped_bit_and_every_truncation_is_found_and_told_where() {
         let section = section();
-        let last = section.len() - RECORD.len();
-        for bit in 0..RECORD.len() * 8 {
+        let last = section.len() - record().len();
+        for bit in 0..record().len() * 8 {
             let mut damaged = section.clone();
             damaged[last + bit / 8] ^= 1 << (bit % 8);
             let error = Record::read_all(&damaged).expect_err("a bit is wrong");

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use parking_lot::RwLock;
 
+use crate::meta::code;
+use crate::metric::{Of, Part, part};
+
 /// The value of a property, with its true type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -28,7 +31,9 @@ macro_rules! into_value {
             fn from($value: $from) -> Self {
                 $into
             }
-        })*
+        }
+
+        impl Computed for $from {})*
     };
 }
 
@@ -103,6 +108,42 @@ impl<T: Clone + Into<PropertyValue> + Send + Sync> PropertySource for Property<T
         self.value.read().clone().map(Into::into)
     }
 }
+
+/// A type that `#[property]` may stand on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a property",
+    note = "wanted `Property<T>`, or a function that returns `T`; `T` is text, a number, `bool`, `serde_json::Value` or bytes"
+)]
+pub trait PropertyType {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<T: Computed + Clone + Send + Sync + 'static> PropertyType for Property<T> {
+    type Part = Of<Self, (), { code::PROPERTY }>;
+}
+
+/// What a property may be of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the value of a property",
+    note = "wanted text, a number, `bool`, `serde_json::Value`, `Vec<u8>`, or a `PropertyValue` that is made of it"
+)]
+pub trait Computed: Into<PropertyValue> {}
+
+impl Computed for PropertyValue {}
+
+/// What a function that is a property may return.
+pub trait ComputedType {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<T: Computed + 'static> ComputedType for T {
+    type Part = Of<PropertyFn<T>, (), { code::PROPERTY }>;
+}
+
+part!(<T> static Property<T>, (), code::PROPERTY, Property::new());
+part!(<T> fn PropertyFn<T>, code::PROPERTY);
 
 /// A property computed by a function on demand.
 #[doc(hidden)]

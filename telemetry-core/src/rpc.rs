@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::meta::code;
+use crate::metric::{Of, Part, part};
+
 /// Why an rpc gave no answer, in the words of gRPC's status codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
@@ -150,20 +153,68 @@ impl<Request: DeserializeOwned + 'static, Response: Serialize + 'static> RpcSour
     }
 }
 
+/// A type that `#[rpc]` may stand on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an rpc",
+    note = "wanted `Rpc<Request, Response>`, where `Request` derives `serde::Deserialize` and `Response` `serde::Serialize`"
+)]
+pub trait RpcType {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<Q: DeserializeOwned + 'static, A: Serialize + 'static> RpcType for Rpc<Q, A> {
+    type Part = Of<Self, (), { code::RPC }>;
+}
+
+/// What a function that is an rpc may take.
+pub trait Asked {
+    /// The type itself.
+    type Own: 'static;
+}
+
+impl<T: DeserializeOwned + 'static> Asked for T {
+    type Own = T;
+}
+
+/// What a function that is an rpc may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what an rpc returns",
+    note = "wanted `Result<Response, RpcError>`, where `Response` derives `serde::Serialize`"
+)]
+pub trait Answered {
+    /// What the types tell of a function; `Q` is that of its request.
+    type Part<Q: 'static>: Part;
+}
+
+impl<T: Serialize + 'static> Answered for Result<T, RpcError> {
+    type Part<Q: 'static> = Of<RpcFn<Q, Self>, (), { code::RPC }>;
+}
+
+part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new());
+part!(<Q, A> fn RpcFn<Q, A>, code::RPC);
+
+type Boxed<A> = Pin<Box<dyn Future<Output = A> + Send>>;
+
 /// An rpc that a function answers.
 #[doc(hidden)]
-pub struct RpcFn(fn(&[u8]) -> Answer);
+pub struct RpcFn<Q, A>(fn(Q) -> Boxed<A>);
 
-impl RpcFn {
-    pub const fn new(call: fn(&[u8]) -> Answer) -> Self {
+impl<Q, A> RpcFn<Q, A> {
+    pub const fn new(call: fn(Q) -> Boxed<A>) -> Self {
         Self(call)
     }
 }
 
-impl RpcSource for RpcFn {
+impl<Q: DeserializeOwned, T: Serialize + 'static> RpcSource for RpcFn<Q, Result<T, RpcError>> {
     fn call(&self, json: &[u8]) -> Answer {
-        (self.0)(json)
+        run(json, self.0)
     }
+}
+
+#[doc(hidden)]
+pub fn boxed<A>(answer: impl Future<Output = A> + Send + 'static) -> Boxed<A> {
+    Box::pin(answer)
 }
 
 /// An rpc that was declared at run time.
@@ -181,30 +232,6 @@ where
 {
     fn call(&self, json: &[u8]) -> Answer {
         run(json, &self.handler)
-    }
-}
-
-#[doc(hidden)]
-pub fn call_async<Request, Response, A>(json: &[u8], handler: impl Fn(Request) -> A) -> Answer
-where
-    Request: DeserializeOwned,
-    Response: Serialize,
-    A: Future<Output = Result<Response, RpcError>> + Send + 'static,
-{
-    run(json, handler)
-}
-
-/// A plain function is called when the answer is first polled, where a panic is caught and a deadline runs.
-#[doc(hidden)]
-pub fn call_plain<Request, Response, F>(json: &[u8], handler: F) -> Answer
-where
-    Request: DeserializeOwned + Send + 'static,
-    Response: Serialize,
-    F: Fn(Request) -> Result<Response, RpcError> + Send + 'static,
-{
-    match request(json) {
-        Ok(request) => Box::pin(async move { response(&handler(request)?) }),
-        Err(error) => Box::pin(std::future::ready(Err(error))),
     }
 }
 

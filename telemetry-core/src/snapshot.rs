@@ -5,6 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::meta::code;
+use crate::metric::{Of, Part, part};
+
 /// A dump of state that the owner of the state provides.
 ///
 /// The provider runs on a thread of the telemetry's, never on two at once. Without one nothing is taken and nothing fails.
@@ -72,19 +75,46 @@ impl<T: Serialize> SnapshotSource for Snapshot<T> {
     }
 }
 
+/// A type that `#[snapshot]` may stand on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a snapshot",
+    note = "wanted `Snapshot<T>`, where `T` derives `serde::Serialize`, or a function that returns such a `T`"
+)]
+pub trait SnapshotType {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<T: Serialize + 'static> SnapshotType for Snapshot<T> {
+    type Part = Of<Self, (), { code::SNAPSHOT }>;
+}
+
+/// What a function that is a snapshot may return.
+pub trait Captured {
+    /// What the type tells.
+    type Part: Part;
+}
+
+impl<T: Serialize + 'static> Captured for T {
+    type Part = Of<SnapshotFn<T>, (), { code::SNAPSHOT }>;
+}
+
+part!(<T> static Snapshot<T>, (), code::SNAPSHOT, Snapshot::new());
+part!(<T> fn SnapshotFn<T>, code::SNAPSHOT);
+
 /// A snapshot made by a function.
 #[doc(hidden)]
-pub struct SnapshotFn(fn() -> Result<Vec<u8>, String>);
+pub struct SnapshotFn<T>(fn() -> T);
 
-impl SnapshotFn {
-    pub const fn new(capture: fn() -> Result<Vec<u8>, String>) -> Self {
-        Self(capture)
+impl<T> SnapshotFn<T> {
+    pub const fn new(state: fn() -> T) -> Self {
+        Self(state)
     }
 }
 
-impl SnapshotSource for SnapshotFn {
+impl<T: Serialize> SnapshotSource for SnapshotFn<T> {
     fn capture(&self) -> Option<Result<Vec<u8>, String>> {
-        Some((self.0)())
+        Some(to_json(&(self.0)()))
     }
 }
 
@@ -95,11 +125,6 @@ impl<T: Serialize, F: Fn() -> T + Send + Sync> SnapshotSource for RuntimeSnapsho
     fn capture(&self) -> Option<Result<Vec<u8>, String>> {
         Some(to_json(&(self.0)()))
     }
-}
-
-#[doc(hidden)]
-pub fn capture<T: Serialize>(state: fn() -> T) -> Result<Vec<u8>, String> {
-    to_json(&state())
 }
 
 fn to_json<T: Serialize>(state: &T) -> Result<Vec<u8>, String> {

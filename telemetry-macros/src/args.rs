@@ -79,13 +79,18 @@ impl Args {
         self.given.iter().find(|(given, _)| given == key).map(|(_, value)| value)
     }
 
-    /// The argument, or a mistake and a stand-in that lets the rest of the item be checked.
-    pub fn required(&mut self, key: &str, example: &str) -> Option<Expr> {
-        let value = self.get(key).cloned();
-        if value.is_none() && self.errors.is_empty() {
+    /// The key of an argument that was given.
+    pub fn key(&self, key: &str) -> Option<&Ident> {
+        self.given.iter().find(|(given, _)| given == key).map(|(given, _)| given)
+    }
+
+    /// Whether the argument was given; a mistake where it was not, and nothing else is wrong that could be it.
+    pub fn required(&mut self, key: &str, example: &str) -> bool {
+        let given = self.get(key).is_some();
+        if !given && self.errors.is_empty() {
             self.errors.push(syn::Error::new(self.site, format!("`{key}` is missing: write `{key} = {example}`")));
         }
-        value
+        given
     }
 }
 
@@ -94,10 +99,16 @@ fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
         [] => format!("#[{macro_name}] takes no arguments"),
         _ => format!("#[{macro_name}] knows {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     };
-    match known.iter().map(|key| (distance(name, key), key)).min() {
-        Some((changes, key)) if changes <= 2 => format!("unknown argument `{name}`, did you mean `{key}`? {allowed}"),
-        _ => format!("unknown argument `{name}`: {allowed}"),
+    match did_you_mean(name, known) {
+        Some(key) => format!("unknown argument `{name}`, did you mean `{key}`? {allowed}"),
+        None => format!("unknown argument `{name}`: {allowed}"),
     }
+}
+
+/// The known word that is at most two edits away.
+pub fn did_you_mean<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (changes, key) = known.iter().map(|key| (distance(name, key), *key)).min()?;
+    (changes <= 2).then_some(key)
 }
 
 /// The Levenshtein distance, by the two-row method.

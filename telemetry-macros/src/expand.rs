@@ -1,88 +1,200 @@
-//! What all declarations share: the checks of their texts, the `Declaration` and the element of the linkme slice.
+//! What all declarations share: the checks of their texts, the record in the binary, the element of the linkme slice, and what finds
+//! a name that is declared twice.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use std::env;
+
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, ItemFn, Lit};
+use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitBool, Safety};
 
 use crate::args::Args;
+use crate::item::{Description, Item};
+use crate::text::{self, Text};
+use crate::write::Meta;
 
-/// A call of a checking function at compile time. All of its tokens carry the span of the argument, so the caret stands there alone.
-pub fn check(function: &str, argument: &impl ToTokens) -> TokenStream {
-    let span = argument.span();
-    let function = syn::Ident::new(function, span);
-    quote_spanned!(span=> const _: () = ::telemetry_core::__private::#function(#argument);)
-}
-
-/// What all declarations say, and the checks of it.
-pub struct Declared {
-    pub checks: TokenStream,
-    name: TokenStream,
-    unit: TokenStream,
-    description: TokenStream,
-}
-
-pub fn declared(name: &Expr, args: &Args, description: TokenStream) -> Declared {
-    let mut checks = check("check_name", name);
-    let unit = match args.get("unit") {
-        Some(unit) => {
-            checks.extend(check("check_unit", unit));
-            unit.to_token_stream()
+/// The begin of every expansion: arguments and item; where the item is none, what to leave in its place.
+pub fn parse(macro_name: &str, known: &[&str], args: TokenStream, tokens: TokenStream) -> Result<(Args, Item), TokenStream> {
+    let mut args = Args::parse(macro_name, args, known);
+    match syn::parse2(tokens.clone()) {
+        Ok(item) => Ok((args, item)),
+        Err(error) => {
+            args.errors.push(error);
+            let errors = args.errors.into_tokens();
+            Err(quote!(#errors #tokens))
         }
-        None => quote!(""),
-    };
-    Declared { checks, name: name.to_token_stream(), unit, description }
+    }
+}
+
+/// The end of every expansion: what declares, or, where there are mistakes, the item alone beside them.
+pub fn finished(args: Args, item: &Item, expanded: impl FnOnce() -> TokenStream) -> TokenStream {
+    if args.errors.is_empty() {
+        return expanded();
+    }
+    let (bare, errors) = (item.bare(), args.errors.into_tokens());
+    quote!(#bare #errors)
+}
+
+/// What a declaration says, but for its kind and its labels.
+pub struct Declared {
+    name: Option<Text>,
+    unit: Option<Text>,
+    description: Description,
+    shared: bool,
+    /// Checks that are left to the compiler.
+    pub checks: TokenStream,
+    pub bounds: Option<Bounds>,
+    pub every: Option<(Option<u64>, TokenStream)>,
+}
+
+/// The bounds of a histogram: as they were written, and as numbers where all are literals.
+pub struct Bounds {
+    pub written: Expr,
+    pub numbers: Option<Vec<f64>>,
 }
 
 impl Declared {
-    /// A collector, which has no public name.
-    pub fn unnamed(name: TokenStream, description: TokenStream) -> Self {
-        Self { checks: quote!(), name, unit: quote!(""), description }
+    pub fn new(args: &mut Args, item: &Item, example: &str) -> Self {
+        let name = if args.required("name", example) { text::text(args, "name") } else { None };
+        let unit = text::text(args, "unit");
+        let mut checks = quote!();
+        if let Some(name) = &name {
+            checks.extend(text::judged(args, name, text::NAME));
+        }
+        if let Some(unit) = &unit {
+            checks.extend(text::judged(args, unit, text::UNIT));
+        }
+        let shared = match args.get("shared") {
+            None => false,
+            Some(Expr::Lit(ExprLit { lit: Lit::Bool(LitBool { value, .. }), .. })) => *value,
+            Some(other) => {
+                let error = syn::Error::new(other.span(), "`shared` is `true` or `false`");
+                args.errors.push(error);
+                false
+            }
+        };
+        Self { name, unit, description: item.description(), shared, checks, bounds: None, every: None }
     }
 
-    /// The record in the binary and the element of the distributed slice. `kind` is an expression of its word, `shape` one of type `Shape`;
-    /// `entry` makes an expression of type `Entry` of one of type `Declaration`.
-    pub fn registration(
-        &self,
-        kind: &TokenStream,
-        shape: &TokenStream,
-        entry: impl FnOnce(TokenStream) -> TokenStream,
-    ) -> TokenStream {
-        let Self { name, unit, description, .. } = self;
-        let entry = entry(quote!(::telemetry_core::__private::Declaration::linked(&__TELEMETRY_META, &__TELEMETRY_RECORD)));
+    /// A collector, which has no public name.
+    pub fn unnamed(name: &syn::Ident, item: &Item) -> Self {
+        let name = Some(Text::Literal(syn::LitStr::new(&name.to_string(), name.span())));
+        let description = item.description();
+        Self { name, unit: None, description, shared: false, checks: quote!(), bounds: None, every: None }
+    }
+
+    /// The record in the binary and the element of the distributed slice. `ty` is the type of the value as it is told, `part` the type
+    /// of what the item's type tells; `element` is the function that makes the element, with what it is called with.
+    pub fn registration(&self, ty: &impl ToTokens, part: &TokenStream, element: &TokenStream) -> TokenStream {
+        let (meta, size, fields) = self.fields(&written(ty));
+        let checks = &self.checks;
         quote! {
-            const __TELEMETRY_META: ::telemetry_core::__private::Meta = ::telemetry_core::__private::Meta {
-                kind: #kind,
+            #checks
+            #meta
+            ::telemetry_core::__private::record!(#size, [#part], #fields);
+            ::telemetry_core::__private::declared!(::telemetry_core::__private::element::#element);
+        }
+    }
+
+    /// The first fields of the record: a const that they need, their size, and the bytes.
+    fn fields(&self, ty: &str) -> (TokenStream, TokenStream, TokenStream) {
+        if let Some(bytes) = self.literal_fields(ty) {
+            let size = bytes.len();
+            let bytes = Literal::byte_string(&bytes);
+            return (quote!(), quote!(#size), quote!(*#bytes));
+        }
+        let absent = quote!("");
+        let name = self.name.as_ref().map_or_else(|| absent.clone(), ToTokens::to_token_stream);
+        let unit = self.unit.as_ref().map_or_else(|| absent.clone(), ToTokens::to_token_stream);
+        let option = |value: Option<TokenStream>| match value {
+            Some(value) => quote!(::telemetry_core::__private::core::option::Option::Some(#value)),
+            None => quote!(::telemetry_core::__private::core::option::Option::None),
+        };
+        let bounds = option(self.bounds.as_ref().map(|bounds| &bounds.written).map(|written| quote!(&#written)));
+        let every = option(self.every.as_ref().map(|(_, every)| every.clone()));
+        let Place { package, version, file, line } = Place::here();
+        let (description, shared) = (&self.description, self.shared);
+        let meta = quote! {
+            const __TELEMETRY_META: ::telemetry_core::__private::Meta<'static> = ::telemetry_core::__private::Meta {
                 name: #name,
                 unit: #unit,
                 description: #description,
-                package: ::telemetry_core::__private::core::env!("CARGO_PKG_NAME"),
-                version: ::telemetry_core::__private::core::env!("CARGO_PKG_VERSION"),
-                module: ::telemetry_core::__private::core::module_path!(),
-                file: ::telemetry_core::__private::core::file!(),
-                line: ::telemetry_core::__private::core::line!(),
-                shape: #shape,
+                package: #package,
+                version: #version,
+                file: #file,
+                line: #line,
+                ty: #ty,
+                bounds: #bounds,
+                every_ms: #every,
+                shared: #shared,
             };
-            #[used]
-            #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
-            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
-            #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
-            static __TELEMETRY_RECORD: [u8; __TELEMETRY_META.size()] = __TELEMETRY_META.encode();
-            #[::telemetry_core::__private::linkme::distributed_slice(::telemetry_core::__private::TELEMETRY_DECLARATIONS_V1)]
-            #[linkme(crate = ::telemetry_core::__private::linkme)]
-            static __TELEMETRY_ENTRY: ::telemetry_core::__private::Entry = #entry;
-        }
+        };
+        (meta, quote!(__TELEMETRY_META.size()), quote!(__TELEMETRY_META.encode()))
+    }
+
+    /// None where a part is not a literal.
+    fn literal_fields(&self, ty: &str) -> Option<Vec<u8>> {
+        let Place { package, version, file, line } = Place::here();
+        let unit = self.unit.as_ref().map_or_else(|| Some(String::new()), Text::value)?;
+        let every_ms = match &self.every {
+            Some((every, _)) => Some((*every)?),
+            None => None,
+        };
+        let bounds = match &self.bounds {
+            Some(bounds) => Some(bounds.numbers.as_deref()?),
+            None => None,
+        };
+        let meta = Meta {
+            name: &self.name.as_ref()?.value()?,
+            unit: &unit,
+            description: self.description.literal()?,
+            package: &package,
+            version: &version,
+            file: &file,
+            line,
+            ty,
+            bounds,
+            every_ms,
+            shared: self.shared,
+        };
+        let mut bytes = vec![0; meta.size()];
+        meta.write(&mut bytes);
+        Some(bytes)
+    }
+
+    /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it. It is
+    /// there under the `cfg`s of what is declared, and stands beside it.
+    pub fn taken(&self, attrs: &[Attribute]) -> TokenStream {
+        let Some(Text::Literal(name)) = &self.name else { return quote!() };
+        // Made here, but seen where the name stands.
+        let span = Span::call_site().located_at(name.span());
+        let ident = syn::Ident::new(&format!("__telemetry_{}", identifier(&name.value())), span);
+        let cfgs = cfgs(attrs);
+        let lower = (!self.shared).then(|| name.value().to_ascii_lowercase());
+        quote!(::telemetry_core::__private::taken!([#cfgs] #ident #lower);)
     }
 }
 
-/// The shape of what has a type and no more to say.
-pub fn shape(ty: &impl ToTokens) -> TokenStream {
-    let ty = written(ty);
-    quote!(::telemetry_core::__private::Shape::of(#ty))
+/// Where a declaration stands, as far as a macro knows.
+struct Place {
+    package: String,
+    version: String,
+    file: String,
+    line: u32,
+}
+
+impl Place {
+    fn here() -> Self {
+        let cargo = |key| env::var(key).unwrap_or_default(); // other build systems set it, or do without
+        let (package, version) = (cargo("CARGO_PKG_NAME"), cargo("CARGO_PKG_VERSION"));
+        let site = proc_macro::is_available().then(proc_macro::Span::call_site);
+        let (file, line) = site.map_or_else(|| (String::new(), 0), |site| (site.file(), site.line()));
+        Self { package, version, file, line: u32::try_from(line).unwrap_or(u32::MAX) }
+    }
 }
 
 /// A type as it was written, without the spaces between its tokens where people write none.
-pub fn written(ty: &impl ToTokens) -> String {
+fn written(ty: &impl ToTokens) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (from, to) in [(" < ", "<"), (" >", ">"), (" :: ", "::"), (":: ", "::"), (" ,", ","), ("& ", "&"), ("< ", "<"), (" <", "<")]
     {
@@ -105,26 +217,6 @@ pub fn beside(item: &ItemFn, declaring: &TokenStream) -> TokenStream {
 fn cfgs(attrs: &[Attribute]) -> TokenStream {
     let cfgs = attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
     quote!(#(#cfgs)*)
-}
-
-/// An item that a crate can have once for each name, whatever its case, so that the compiler finds a second one; it points at the name.
-/// It is there under the `cfg`s of what is declared.
-/// None where the name is not a literal.
-pub fn taken(name: &Expr, attrs: &[Attribute]) -> TokenStream {
-    let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = name else { return quote!() };
-    // Made here, but seen where the name stands.
-    let span = Span::call_site().located_at(name.span());
-    let ident = syn::Ident::new(&format!("__telemetry_{}", identifier(&name.value())), span);
-    let cfgs = cfgs(attrs);
-    quote_spanned! {span=>
-        #cfgs
-        #[doc(hidden)]
-        #[allow(non_local_definitions)] // a declaration may stand in a function
-        #[macro_export]
-        macro_rules! #ident {
-            () => {};
-        }
-    }
 }
 
 /// The name as part of an identifier: what cannot be in one is a number, and so is an underscore that follows one.
@@ -150,7 +242,12 @@ pub fn plain_function(args: &mut Args, item: &ItemFn, what: &str, parameters_max
     if let (Some(token), false) = (&signature.asyncness, async_allowed) {
         args.errors.push(syn::Error::new(token.span(), format!("{what} cannot be async: it is called from a plain thread")));
     }
-    if let Some(extra) = signature.inputs.iter().nth(parameters_max) {
+    if let Safety::Unsafe(token) = &signature.safety {
+        args.errors.push(syn::Error::new(token.span(), format!("{what} cannot be unsafe: nobody vouches for its call")));
+    }
+    if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
+        args.errors.push(syn::Error::new(receiver.span(), format!("{what} cannot be a method: it is called without a value")));
+    } else if let Some(extra) = signature.inputs.iter().nth(parameters_max) {
         let allowed = if parameters_max == 0 { "takes no parameters" } else { "takes one parameter, the request" };
         args.errors.push(syn::Error::new(extra.span(), format!("{what} {allowed}")));
     }

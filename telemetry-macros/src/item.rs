@@ -53,9 +53,9 @@ impl Parse for Item {
 }
 
 impl Item {
-    /// The text of the doc comment, as an expression of type `&'static str`.
-    pub fn description(&self) -> TokenStream {
-        description(self.attrs())
+    /// The text of the doc comment.
+    pub fn description(&self) -> Description {
+        Description::of(self.attrs())
     }
 
     /// The attributes beside the one that declares.
@@ -70,8 +70,8 @@ impl Item {
     pub fn bare(&self) -> TokenStream {
         match self {
             Self::Static(item) => {
-                let initial = item.initial();
-                item.with(quote!(#initial))
+                let ty = &item.ty;
+                item.with(item.init.as_ref().map_or_else(|| quote!(<#ty>::new()), ToTokens::to_token_stream))
             }
             Self::Fn(item) => item.to_token_stream(),
         }
@@ -79,12 +79,6 @@ impl Item {
 }
 
 impl StaticItem {
-    /// The initialiser that the user wrote, or `<Type>::new()`.
-    pub fn initial(&self) -> TokenStream {
-        let ty = &self.ty;
-        self.init.as_ref().map_or_else(|| quote!(<#ty>::new()), ToTokens::to_token_stream)
-    }
-
     /// The static with this expression as its initialiser.
     pub fn with(&self, init: TokenStream) -> TokenStream {
         let Self { attrs, vis, ident, ty, .. } = self;
@@ -100,25 +94,43 @@ pub fn return_type(item: &ItemFn) -> TokenStream {
     }
 }
 
-/// Joins the lines of a doc comment; a space takes the place of each line break.
-fn description(attrs: &[Attribute]) -> TokenStream {
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    for attr in attrs {
-        let Meta::NameValue(meta) = &attr.meta else { continue };
-        if !meta.path.is_ident("doc") {
-            continue;
-        }
-        if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value {
-            let line = line.value();
-            if !text.is_empty() && !line.trim().is_empty() {
-                text.push(' ');
+/// The text of a doc comment: its lines, with a space in the place of each break, and what is not a literal behind them.
+pub struct Description {
+    text: String,
+    /// `#[doc = include_str!(…)]` and the like.
+    parts: Vec<TokenStream>,
+}
+
+impl Description {
+    fn of(attrs: &[Attribute]) -> Self {
+        let (mut text, mut parts) = (String::new(), Vec::new());
+        for attr in attrs {
+            let Meta::NameValue(meta) = &attr.meta else { continue };
+            if !meta.path.is_ident("doc") {
+                continue;
             }
-            text.push_str(line.trim());
-        } else {
-            parts.push(meta.value.to_token_stream()); // #[doc = include_str!(…)] and the like
+            if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value {
+                let line = line.value();
+                if !text.is_empty() && !line.trim().is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(line.trim());
+            } else {
+                parts.push(meta.value.to_token_stream());
+            }
         }
+        Self { text: text.trim().to_owned(), parts }
     }
-    let text = text.trim();
-    quote!(::telemetry_core::__private::core::concat!(#text #(, #parts)*))
+
+    /// The whole text, where it is known here.
+    pub fn literal(&self) -> Option<&str> {
+        self.parts.is_empty().then_some(&self.text)
+    }
+}
+
+impl ToTokens for Description {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { text, parts } = self;
+        tokens.extend(quote!(::telemetry_core::__private::core::concat!(#text #(, #parts)*)));
+    }
 }

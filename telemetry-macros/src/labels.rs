@@ -3,11 +3,12 @@
 //! `#[label(name = "…")]` renames a field or a variant, `#[label(flatten)]` takes a field's labels in place of one of its own.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DataEnum, DeriveInput, Field, Fields, GenericParam, LitStr, Type};
 
-use crate::args::Errors;
+use crate::args::{Errors, did_you_mean};
+use crate::name;
 
 pub fn expand(tokens: TokenStream) -> TokenStream {
     let input: DeriveInput = match syn::parse2(tokens) {
@@ -25,7 +26,7 @@ pub fn expand(tokens: TokenStream) -> TokenStream {
         Data::Enum(data) => on_enum(&input, data, &mut errors),
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => on_struct(&input, fields.named.iter(), &mut errors),
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => on_newtype(&input, &fields.unnamed[0]),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => on_newtype(&input, &fields.unnamed[0], &mut errors),
             other => {
                 let wanted = "wanted a struct with named fields, a newtype of one field, or an enum of unit variants";
                 let span = if other.is_empty() { input.ident.span() } else { other.span() };
@@ -83,8 +84,11 @@ fn label_args(attrs: &[Attribute], flatten_allowed: bool, errors: &mut Errors) -
             } else if meta.path.is_ident("flatten") && flatten_allowed {
                 found.flatten = true;
             } else {
+                let known: &[&str] = if flatten_allowed { &["name", "flatten"] } else { &["name"] };
                 let wanted = if flatten_allowed { "`name = \"…\"` or `flatten`" } else { "`name = \"…\"`" };
-                return Err(meta.error(format!("unknown label argument: wanted {wanted}")));
+                let given = meta.path.to_token_stream().to_string();
+                let guess = did_you_mean(&given, known).map_or_else(String::new, |key| format!(", did you mean `{key}`?"));
+                return Err(meta.error(format!("unknown label argument `{given}`{guess}: wanted {wanted}")));
             }
             Ok(())
         });
@@ -95,14 +99,28 @@ fn label_args(attrs: &[Attribute], flatten_allowed: bool, errors: &mut Errors) -
     found
 }
 
-fn key_check(key: &LitStr) -> TokenStream {
-    crate::expand::check("check_label", key)
+/// Judges a key.
+fn judge_key(key: &LitStr, errors: &mut Errors) {
+    if let Err(fault) = name::label(&key.value()) {
+        errors.push(syn::Error::new(key.span(), fault));
+    }
+}
+
+/// What the record of a metric says of its labels. A lifetime of the type is `'static` there: an array's length must not depend on one.
+fn bytes(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    let lifetimes = input.generics.lifetimes().map(|_| quote!('static));
+    let meta = quote!(<#ident <#(#lifetimes),*> as ::telemetry_core::Labels>::META);
+    quote! {
+        type Bytes = [u8; ::telemetry_core::__private::labels_size(#meta)];
+        const BYTES: Self::Bytes = ::telemetry_core::__private::encode_labels(#meta);
+    }
 }
 
 fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
     let Head { generics, target, with } = Head::of(input);
     let mut keys_of = quote!();
-    let (mut checks, mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), quote!(), Vec::new(), quote!());
+    let (mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), Vec::new(), quote!());
     let (mut keys, mut metas): (Vec<String>, _) = (Vec::new(), quote!());
     for field in fields {
         let Some(name) = &field.ident else { continue };
@@ -112,7 +130,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
         let as_trait = if args.flatten {
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::Labels>)
         } else {
-            checks.extend(key_check(&key));
+            judge_key(&key, errors);
             if keys.contains(&key.value()) {
                 errors.push(syn::Error::new(
                     key.span(),
@@ -148,15 +166,14 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
         }
     });
     let names = rebuilds.iter().map(|(name, _)| name);
+    let bytes = bytes(input);
     let copies = rebuilds.iter().map(|(name, as_trait)| quote!(#name: #as_trait::copied(&self.#name)?));
     quote! {
         impl #generics ::telemetry_core::Labels for #target {
             type With<'__telemetry> = #with;
-            const CARDINALITY: usize = {
-                #checks
-                ::telemetry_core::__private::cardinality(&[1 #factors])
-            };
-            const META: &'static [::telemetry_core::__private::LabelMeta] = &[#metas];
+            const CARDINALITY: usize = ::telemetry_core::__private::cardinality(&[1 #factors]);
+            const META: &'static [::telemetry_core::__private::LabelMeta<'static>] = &[#metas];
+            #bytes
             #[inline]
             fn index(&self) -> usize {
                 #[allow(unused_mut)]
@@ -220,6 +237,9 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
     }
     let key = own_key(input, errors);
     let labels = labels_of_value(input, &key);
+    if !errors.is_empty() {
+        return quote!();
+    }
     quote! {
         impl ::telemetry_core::LabelValue for #ident {
             const CARDINALITY: usize = #count;
@@ -248,12 +268,11 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
     }
 }
 
-fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
+fn on_newtype(input: &DeriveInput, field: &Field, errors: &mut Errors) -> TokenStream {
     let ty = &field.ty;
     let inner = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>);
-    let mut errors = Errors::default();
-    let key = own_key(input, &mut errors);
-    let (labels, errors) = (labels_of_value(input, &key), errors.into_tokens());
+    let key = own_key(input, errors);
+    let labels = labels_of_value(input, &key);
     let Head { generics, target, .. } = Head::of(input);
     let show = if is_static_str(ty) {
         quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(key, self.0);)
@@ -284,21 +303,19 @@ fn on_newtype(input: &DeriveInput, field: &Field) -> TokenStream {
             }
         }
         #labels
-        #errors
     }
 }
 
 /// An enum or a newtype that stands alone as the labels of a metric: one label, named after the type.
 fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
-    let (check, Head { generics, target, with }) = (key_check(key), Head::of(input));
+    let (bytes, Head { generics, target, with }) = (bytes(input), Head::of(input));
     quote! {
         impl #generics ::telemetry_core::Labels for #target {
             type With<'__telemetry> = #with;
-            const CARDINALITY: usize = {
-                #check
-                ::telemetry_core::__private::cardinality(&[<Self as ::telemetry_core::LabelValue>::CARDINALITY])
-            };
-            const META: &'static [::telemetry_core::__private::LabelMeta] =
+            const CARDINALITY: usize =
+                ::telemetry_core::__private::cardinality(&[<Self as ::telemetry_core::LabelValue>::CARDINALITY]);
+            #bytes
+            const META: &'static [::telemetry_core::__private::LabelMeta<'static>] =
                 &[::telemetry_core::__private::LabelMeta::Label(#key, <Self as ::telemetry_core::LabelValue>::VALUES)];
             #[inline]
             fn index(&self) -> usize {
@@ -324,7 +341,9 @@ fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
 
 fn own_key(input: &DeriveInput, errors: &mut Errors) -> LitStr {
     let args = label_args(&input.attrs, false, errors);
-    args.name.unwrap_or_else(|| LitStr::new(&snake_case(&input.ident.to_string()), input.ident.span()))
+    let key = args.name.unwrap_or_else(|| LitStr::new(&snake_case(&input.ident.to_string()), input.ident.span()));
+    judge_key(&key, errors);
+    key
 }
 
 /// `GetProviders` to `get_providers`; a run of capitals is one word: `HTTPGet` to `http_get`.

@@ -1,8 +1,8 @@
 //! The attribute macros of `telemetry-core`, which re-exports and documents them.
 //!
 //! A macro here parses, points at mistakes and delegates: its expansion is the user's item plus one registration that calls into
-//! `::telemetry_core::__private`. Names and units are judged there, by `const fn`, so that literals and const expressions follow
-//! one rule.
+//! `::telemetry_core::__private`. What is a literal is judged and written here, without the compiler's const evaluation, which takes a
+//! hundred times as long; what is another const expression there, by the same functions: `shared_modules` hands them over.
 
 mod args;
 mod collector;
@@ -11,9 +11,16 @@ mod expand;
 mod item;
 mod labels;
 mod metric;
+#[allow(dead_code)] // some of it is the program's
+mod name;
+#[cfg(test)]
+mod name_tests;
 mod property;
 mod rpc;
 mod snapshot;
+mod text;
+#[allow(dead_code)] // some of it is the compiler's
+mod write;
 
 use proc_macro::TokenStream;
 
@@ -25,6 +32,7 @@ use proc_macro::TokenStream;
 /// | `unit` | both | in UCUM, such as `"By"`, `"s"` or `"{request}"`; none where it is absent |
 /// | `bounds = [..]` | a `Histogram` | explicit bounds, finite and ascending; base-2 exponential buckets where it is absent |
 /// | `max_series = N` | a static with labels | series before the overflow series, where the label sets are not known at compile time or are more than 4,096; 2,000 where it is absent |
+/// | `shared = true` | both | other crates may declare the name as well, if they say so too and kind and unit are the same |
 /// | `kind` | a function | `"gauge"` (where it is absent), `"counter"` or `"up_down_counter"` |
 ///
 /// A function returns `u64`, `i64` or `f64`, an `Option` of one, or a `Vec` of labels and numbers. The doc comment is the description.
@@ -85,4 +93,12 @@ pub fn collector(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Labels, attributes(label))]
 pub fn derive_labels(item: TokenStream) -> TokenStream {
     labels::expand(item.into()).into()
+}
+
+/// The modules that this crate and `telemetry-core` both compile, as their source: one rule for literals here and const expressions there.
+#[doc(hidden)]
+#[proc_macro]
+pub fn shared_modules(_: TokenStream) -> TokenStream {
+    let modules = concat!("pub mod name {", include_str!("name.rs"), "}\npub mod write {", include_str!("write.rs"), "}");
+    modules.parse().unwrap_or_else(|_| syn::Error::new(proc_macro2::Span::call_site(), "no tokens").into_compile_error().into())
 }

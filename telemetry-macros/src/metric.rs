@@ -3,127 +3,126 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, ItemFn, Lit};
+use syn::{Expr, ExprLit, Lit, PathArguments, Type};
 
 use crate::args::Args;
-use crate::expand::{self, Declared};
+use crate::expand::{self, Bounds, Declared};
 use crate::item::{Item, StaticItem, return_type};
+use crate::text;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let known = ["name", "unit", "kind", "bounds", "max_series"];
-    let mut args = Args::parse("metric", args, &known);
-    let item = match syn::parse2::<Item>(tokens.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            args.errors.push(error);
-            let errors = args.errors.into_tokens();
-            return quote!(#errors #tokens);
+    let known = ["name", "unit", "kind", "bounds", "max_series", "shared"];
+    let (mut args, item) = match expand::parse("metric", &known, args, tokens) {
+        Ok(parsed) => parsed,
+        Err(left) => return left,
+    };
+    let mut declared = Declared::new(&mut args, &item, "\"requests\"");
+    let declaring = match &item {
+        Item::Static(item) => on_static(&mut args, item, &mut declared),
+        Item::Fn(function) => {
+            expand::plain_function(&mut args, function, "an observed metric", 0, false);
+            let kind = observed_kind(&mut args);
+            let (ident, ty) = (&function.sig.ident, return_type(function));
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::ObservedType>::Part<#kind>);
+            let registration = declared.registration(&ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)));
+            expand::beside(
+                function,
+                &quote! {
+                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::ObservedFn<#ty> =
+                        ::telemetry_core::__private::ObservedFn::new(#ident);
+                    #registration
+                },
+            )
         }
     };
-    let name = args.required("name", "\"requests\"");
-    let description = item.description();
-    let Some(name) = name else {
-        let (bare, errors) = (item.bare(), args.errors.into_tokens());
-        return quote!(#bare #errors);
-    };
-    let declared = expand::declared(&name, &args, description);
-    let taken = expand::taken(&name, item.attrs());
-    let expanded = match &item {
-        Item::Static(item) => on_static(args, item, declared),
-        Item::Fn(item) => on_function(args, item, declared),
-    };
-    quote!(#expanded #taken)
+    expand::finished(args, &item, || {
+        let taken = declared.taken(item.attrs());
+        quote!(#declaring #taken)
+    })
 }
 
-fn on_static(mut args: Args, item: &StaticItem, declared: Declared) -> TokenStream {
+fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> TokenStream {
     if let Some(kind) = args.get("kind") {
         let error = syn::Error::new(kind.span(), "the type of the static is its kind; `kind` belongs on an observed function");
         args.errors.push(error);
     }
-    let mut checks = declared.checks.clone();
-    let bounds = match args.get("bounds") {
-        Some(bounds) => {
-            let reference = quote_spanned!(bounds.span()=> &#bounds);
-            checks.extend(expand::check("check_bounds", &reference));
-            quote!(::telemetry_core::__private::core::option::Option::Some(&#bounds))
+    if let Some(written) = args.get("bounds").cloned() {
+        if let (Some(key), Some((other, _))) = (args.key("bounds"), instrument(&item.ty).filter(|(name, _)| name != "Histogram")) {
+            let error = syn::Error::new(key.span(), format!("`bounds` belong on a `Histogram`, and this is a `{other}`"));
+            args.errors.push(error);
         }
-        None => quote!(::telemetry_core::__private::core::option::Option::None),
-    };
-    let max_series = match args.get("max_series") {
-        Some(max) => max.to_token_stream(),
-        None => quote!(::telemetry_core::limits::SERIES_MAX),
-    };
-    let ident = &item.ident;
-    let (ty, text) = (&item.ty, expand::written(&item.ty));
-    let metric = quote!(<#ty as ::telemetry_core::__private::Metric>);
-    let shape = quote! {
-        ::telemetry_core::__private::Shape {
-            ty: #text,
-            labels: #metric::LABELS,
-            bounds: #bounds,
-            every_ms: ::telemetry_core::__private::core::option::Option::None,
+        let numbers = text::bounds(args, &written);
+        if numbers.is_none() {
+            declared.checks.extend(text::check("check_bounds", &quote_spanned!(written.span()=> &#written)));
+        }
+        declared.bounds = Some(Bounds { written, numbers });
+    }
+    if let (Some(key), Some((_, false))) = (args.key("max_series"), instrument(&item.ty)) {
+        let error = syn::Error::new(key.span(), "`max_series` belongs on a metric with labels: this one has a single series");
+        args.errors.push(error);
+    }
+    let (ident, ty) = (&item.ident, &item.ty);
+    let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::Metric>::Part);
+    let registration = declared.registration(ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &#ident)));
+    let initial = item
+        .init
+        .as_ref()
+        .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+    let completed = if declared.bounds.is_none() && args.get("max_series").is_none() {
+        initial
+    } else {
+        let bounds = declared.bounds.as_ref().map_or_else(
+            || quote!(::telemetry_core::__private::core::option::Option::None),
+            |Bounds { written, .. }| quote!(::telemetry_core::__private::core::option::Option::Some(&#written)),
+        );
+        let default = || quote!(::telemetry_core::limits::SERIES_MAX);
+        let series_max = args.get("max_series").map_or_else(default, ToTokens::to_token_stream);
+        quote! {
+            __TELEMETRY_RECORD.completed(
+                #initial,
+                ::telemetry_core::__private::Options { bounds: #bounds, series_max: #series_max },
+            )
         }
     };
-    let registration = declared.registration(
-        &quote!(#metric::KIND.as_str()),
-        &shape,
-        |declaration| quote!(::telemetry_core::__private::Entry::metric(&#ident, #declaration)),
-    );
-    let initial = item.initial();
-    let errors = args.errors.into_tokens();
-    let item = item.with(quote!({
-        #checks
-        #registration
-        (#initial).__declared(::telemetry_core::__private::Options { bounds: #bounds, series_max: #max_series })
-    }));
-    quote!(#item #errors)
+    item.with(quote!({ #registration #completed }))
 }
 
-fn on_function(mut args: Args, item: &ItemFn, declared: Declared) -> TokenStream {
-    expand::plain_function(&mut args, item, "an observed metric", 0, false);
+/// The name of an instrument and whether it has labels, where the type is written as one of ours.
+fn instrument(ty: &Type) -> Option<(String, bool)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let known = ["Counter", "FloatCounter", "UpDownCounter", "Gauge", "FloatGauge", "Histogram"];
+    let name = last.ident.to_string();
+    known.contains(&name.as_str()).then_some((name, !matches!(last.arguments, PathArguments::None)))
+}
+
+/// The code of the kind of an observed function.
+fn observed_kind(args: &mut Args) -> TokenStream {
     for key in ["bounds", "max_series"] {
-        if let Some(value) = args.get(key) {
-            let error = syn::Error::new(value.span(), format!("`{key}` belongs on a static; an observed function has none"));
+        if let Some(key) = args.key(key).cloned() {
+            let error = syn::Error::new(key.span(), format!("`{key}` belongs on a static; an observed function has none"));
             args.errors.push(error);
         }
     }
+    let wanted = "wanted \"gauge\", \"counter\" or \"up_down_counter\"";
     let kind = match args.get("kind") {
-        None => quote!(Gauge),
+        None => "GAUGE",
         Some(Expr::Lit(ExprLit { lit: Lit::Str(kind), .. })) => match kind.value().as_str() {
-            "gauge" => quote!(Gauge),
-            "counter" => quote!(Counter),
-            "up_down_counter" => quote!(UpDownCounter),
+            "gauge" => "GAUGE",
+            "counter" => "COUNTER",
+            "up_down_counter" => "UP_DOWN_COUNTER",
             other => {
-                let wanted = "wanted \"gauge\", \"counter\" or \"up_down_counter\"";
-                args.errors.push(syn::Error::new(kind.span(), format!("unknown kind \"{other}\": {wanted}")));
-                quote!(Gauge)
+                let error = syn::Error::new(kind.span(), format!("unknown kind \"{other}\": {wanted}"));
+                args.errors.push(error);
+                "GAUGE"
             }
         },
         Some(other) => {
-            let error = syn::Error::new(other.span(), "wanted \"gauge\", \"counter\" or \"up_down_counter\"");
+            let error = syn::Error::new(other.span(), wanted);
             args.errors.push(error);
-            quote!(Gauge)
+            "GAUGE"
         }
     };
-    if !args.errors.is_empty() {
-        let errors = args.errors.into_tokens();
-        return quote!(#item #errors);
-    }
-    let (ident, ty) = (&item.sig.ident, return_type(item));
-    let kind = quote!(::telemetry_core::__private::ObservedKind::#kind);
-    let registration = declared.registration(
-        &quote!(#kind.as_str()),
-        &expand::shape(&ty),
-        |declaration| quote!(::telemetry_core::__private::Entry::observed(&__TELEMETRY_SOURCE, #kind, #declaration)),
-    );
-    let checks = declared.checks;
-    expand::beside(
-        item,
-        &quote! {
-            #checks
-            static __TELEMETRY_SOURCE: ::telemetry_core::__private::ObservedFn<#ty> =
-                ::telemetry_core::__private::ObservedFn::new(#ident);
-            #registration
-        },
-    )
+    let kind = syn::Ident::new(kind, proc_macro2::Span::call_site());
+    quote!({ ::telemetry_core::__private::code::#kind })
 }

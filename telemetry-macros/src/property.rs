@@ -1,57 +1,37 @@
 //! `#[property]`: on a static it declares a constant or settable value, on a function one that is computed on demand.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 
-use crate::args::Args;
-use crate::expand;
+use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let mut args = Args::parse("property", args, &["name", "unit"]);
-    let item = match syn::parse2::<Item>(tokens.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            args.errors.push(error);
-            let errors = args.errors.into_tokens();
-            return quote!(#errors #tokens);
-        }
+    let (mut args, item) = match expand::parse("property", &["name", "unit"], args, tokens) {
+        Ok(parsed) => parsed,
+        Err(left) => return left,
     };
-    let Some(name) = args.required("name", "\"host_os\"") else {
-        let (bare, errors) = (item.bare(), args.errors.into_tokens());
-        return quote!(#bare #errors);
-    };
-    let declared = expand::declared(&name, &args, item.description());
-    let checks = &declared.checks;
-    let registration = |ty: &dyn ToTokens, source: TokenStream| {
-        declared.registration(
-            &quote!("property"),
-            &expand::shape(&ty),
-            |declaration| quote!(::telemetry_core::__private::Entry::property(&#source, #declaration)),
-        )
-    };
-    let taken = expand::taken(&name, item.attrs());
-    let expanded = match &item {
+    let declared = Declared::new(&mut args, &item, "\"host_os\"");
+    let declaring = match &item {
         Item::Static(item) => {
-            let ident = &item.ident;
-            let registration = registration(&item.ty, quote!(#ident));
-            let initial = item.initial();
-            let errors = args.errors.into_tokens();
-            let item = item.with(quote!({ #checks #registration #initial }));
-            quote!(#item #errors)
+            let (ident, ty) = (&item.ident, &item.ty);
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::PropertyType>::Part);
+            let registration = declared.registration(ty, &part, &quote!(property(&__TELEMETRY_RECORD, &#ident)));
+            let initial = item
+                .init
+                .as_ref()
+                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            item.with(quote!({ #registration #initial }))
         }
-        Item::Fn(item) => {
-            expand::plain_function(&mut args, item, "a property", 0, false);
-            if !args.errors.is_empty() {
-                let errors = args.errors.into_tokens();
-                return quote!(#item #errors);
-            }
-            let (ident, ty) = (&item.sig.ident, return_type(item));
-            let registration = registration(&ty, quote!(__TELEMETRY_SOURCE));
+        Item::Fn(function) => {
+            expand::plain_function(&mut args, function, "a property", 0, false);
+            let (ident, ty) = (&function.sig.ident, return_type(function));
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::ComputedType>::Part);
+            let registration = declared.registration(&ty, &part, &quote!(property(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)));
             expand::beside(
-                item,
+                function,
                 &quote! {
-                    #checks
                     static __TELEMETRY_SOURCE: ::telemetry_core::__private::PropertyFn<#ty> =
                         ::telemetry_core::__private::PropertyFn::new(#ident);
                     #registration
@@ -59,5 +39,8 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    quote!(#expanded #taken)
+    expand::finished(args, &item, || {
+        let taken = declared.taken(item.attrs());
+        quote!(#declaring #taken)
+    })
 }

@@ -1,70 +1,69 @@
 //! `#[rpc]`: on a static that is served at run time, or on a function, plain or async.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{FnArg, Type};
 
-use crate::args::Args;
-use crate::expand;
-use crate::item::Item;
+use crate::expand::{self, Declared};
+use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let mut args = Args::parse("rpc", args, &["name"]);
-    let item = match syn::parse2::<Item>(tokens.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            args.errors.push(error);
-            let errors = args.errors.into_tokens();
-            return quote!(#errors #tokens);
-        }
+    let (mut args, item) = match expand::parse("rpc", &["name"], args, tokens) {
+        Ok(parsed) => parsed,
+        Err(left) => return left,
     };
-    let Some(name) = args.required("name", "\"find_peer\"") else {
-        let (bare, errors) = (item.bare(), args.errors.into_tokens());
-        return quote!(#bare #errors);
-    };
-    let declared = expand::declared(&name, &args, item.description());
-    let checks = &declared.checks;
-    let registration = |ty: &dyn ToTokens, source: TokenStream| {
-        declared.registration(
-            &quote!("rpc"),
-            &expand::shape(&ty),
-            |declaration| quote!(::telemetry_core::__private::Entry::rpc(&#source, #declaration)),
-        )
-    };
-    let taken = expand::taken(&name, item.attrs());
-    let expanded = match &item {
+    let declared = Declared::new(&mut args, &item, "\"find_peer\"");
+    let declaring = match &item {
         Item::Static(item) => {
-            let ident = &item.ident;
-            let registration = registration(&item.ty, quote!(#ident));
-            let initial = item.initial();
-            let errors = args.errors.into_tokens();
-            let item = item.with(quote!({ #checks #registration #initial }));
-            quote!(#item #errors)
+            let (ident, ty) = (&item.ident, &item.ty);
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::RpcType>::Part);
+            let registration = declared.registration(ty, &part, &quote!(rpc(&__TELEMETRY_RECORD, &#ident)));
+            let initial = item
+                .init
+                .as_ref()
+                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            item.with(quote!({ #registration #initial }))
         }
-        Item::Fn(item) => {
-            expand::plain_function(&mut args, item, "an rpc", 1, true);
-            if !args.errors.is_empty() {
-                let errors = args.errors.into_tokens();
-                return quote!(#item #errors);
-            }
-            let ident = &item.sig.ident;
-            let call = match (item.sig.asyncness.is_some(), item.sig.inputs.is_empty()) {
-                (true, false) => quote!(call_async(json, #ident)),
-                (true, true) => quote!(call_async(json, |()| #ident())),
-                (false, false) => quote!(call_plain(json, #ident)),
-                (false, true) => quote!(call_plain(json, |()| #ident())),
+        Item::Fn(function) => {
+            expand::plain_function(&mut args, function, "an rpc", 1, true);
+            let (ident, answer) = (&function.sig.ident, return_type(function));
+            let (request, call) = match function.sig.inputs.first() {
+                Some(FnArg::Typed(parameter)) if matches!(*parameter.ty, Type::Reference(_)) => {
+                    let wanted = "a request owns what it has, since it is read from JSON: take `String`, not `&str`";
+                    args.errors.push(syn::Error::new(parameter.ty.span(), wanted));
+                    (quote!(()), quote!(#ident(request)))
+                }
+                Some(FnArg::Typed(parameter)) => (parameter.ty.to_token_stream(), quote!(#ident(request))),
+                _ => (quote!(()), quote!(#ident())),
             };
-            let (inputs, output) = (item.sig.inputs.iter(), &item.sig.output);
-            let registration = registration(&quote!((#(#inputs),*) #output), quote!(__TELEMETRY_SOURCE));
+            let call = if function.sig.asyncness.is_some() {
+                quote!(|request| { let _ = &request; ::telemetry_core::__private::boxed(#call) })
+            } else {
+                // Called when the answer is first polled, where a panic is caught and a deadline runs.
+                quote!(|request| ::telemetry_core::__private::boxed(async move { let _ = &request; #call }))
+            };
+            let own = quote_spanned!(request.span()=> <#request as ::telemetry_core::__private::Asked>::Own);
+            let part = quote_spanned!(answer.span()=> <#answer as ::telemetry_core::__private::Answered>::Part<#own>);
+            let inputs = function.sig.inputs.iter();
+            let output = &function.sig.output;
+            let registration = declared.registration(
+                &quote!((#(#inputs),*) #output),
+                &part,
+                &quote!(rpc(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)),
+            );
             expand::beside(
-                item,
+                function,
                 &quote! {
-                    #checks
-                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::RpcFn =
-                        ::telemetry_core::__private::RpcFn::new(|json| ::telemetry_core::__private::#call);
+                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::RpcFn<#request, #answer> =
+                        ::telemetry_core::__private::RpcFn::new(#call);
                     #registration
                 },
             )
         }
     };
-    quote!(#expanded #taken)
+    expand::finished(args, &item, || {
+        let taken = declared.taken(item.attrs());
+        quote!(#declaring #taken)
+    })
 }

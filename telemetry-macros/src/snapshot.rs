@@ -1,76 +1,51 @@
 //! `#[snapshot]`: on a static whose state is provided at run time, or on a function where the state is global.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::Expr;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 
-use crate::args::Args;
-use crate::expand;
+use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
+use crate::text;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let mut args = Args::parse("snapshot", args, &["name", "every"]);
-    let item = match syn::parse2::<Item>(tokens.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            args.errors.push(error);
-            let errors = args.errors.into_tokens();
-            return quote!(#errors #tokens);
-        }
+    let (mut args, item) = match expand::parse("snapshot", &["name", "every"], args, tokens) {
+        Ok(parsed) => parsed,
+        Err(left) => return left,
     };
-    let Some(name) = args.required("name", "\"connections\"") else {
-        let (bare, errors) = (item.bare(), args.errors.into_tokens());
-        return quote!(#bare #errors);
-    };
-    let declared = expand::declared(&name, &args, item.description());
-    let mut checks = declared.checks.clone();
-    let every = args.get("every").map_or_else(|| quote!("1m"), Expr::to_token_stream);
-    if let Some(every) = args.get("every") {
-        checks.extend(expand::check("check_interval", every));
-    }
-    let every = quote!(::telemetry_core::__private::interval(#every));
-    let registration = |ty: &dyn ToTokens, source: TokenStream| {
-        let ty = expand::written(&ty);
-        let shape = quote! {
-            ::telemetry_core::__private::Shape {
-                every_ms: ::telemetry_core::__private::core::option::Option::Some(#every.as_millis() as u64),
-                ..::telemetry_core::__private::Shape::of(#ty)
-            }
-        };
-        declared.registration(
-            &quote!("snapshot"),
-            &shape,
-            |declaration| quote!(::telemetry_core::__private::Entry::snapshot(&#source, #every, #declaration)),
-        )
-    };
-    let taken = expand::taken(&name, item.attrs());
-    let expanded = match &item {
+    let mut declared = Declared::new(&mut args, &item, "\"connections\"");
+    let every = text::interval(&mut args, "every");
+    let every_ms = every.1.clone();
+    declared.every = Some(every);
+    let declaring = match &item {
         Item::Static(item) => {
-            let ident = &item.ident;
-            let registration = registration(&item.ty, quote!(#ident));
-            let initial = item.initial();
-            let errors = args.errors.into_tokens();
-            let item = item.with(quote!({ #checks #registration #initial }));
-            quote!(#item #errors)
+            let (ident, ty) = (&item.ident, &item.ty);
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::SnapshotType>::Part);
+            let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #every_ms)));
+            let initial = item
+                .init
+                .as_ref()
+                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            item.with(quote!({ #registration #initial }))
         }
-        Item::Fn(item) => {
-            expand::plain_function(&mut args, item, "a snapshot", 0, false);
-            if !args.errors.is_empty() {
-                let errors = args.errors.into_tokens();
-                return quote!(#item #errors);
-            }
-            let ident = &item.sig.ident;
-            let registration = registration(&return_type(item), quote!(__TELEMETRY_SOURCE));
+        Item::Fn(function) => {
+            expand::plain_function(&mut args, function, "a snapshot", 0, false);
+            let (ident, ty) = (&function.sig.ident, return_type(function));
+            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::Captured>::Part);
+            let registration =
+                declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #every_ms)));
             expand::beside(
-                item,
+                function,
                 &quote! {
-                    #checks
-                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::SnapshotFn =
-                        ::telemetry_core::__private::SnapshotFn::new(|| ::telemetry_core::__private::capture(#ident));
+                    static __TELEMETRY_SOURCE: ::telemetry_core::__private::SnapshotFn<#ty> =
+                        ::telemetry_core::__private::SnapshotFn::new(#ident);
                     #registration
                 },
             )
         }
     };
-    quote!(#expanded #taken)
+    expand::finished(args, &item, || {
+        let taken = declared.taken(item.attrs());
+        quote!(#declaring #taken)
+    })
 }

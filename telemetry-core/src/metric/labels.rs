@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::label::{Label, LabelSet};
-use crate::meta::LabelMeta;
 use crate::thread::Key;
+use crate::write::{LabelMeta, encode_labels, labels_size};
 
 /// One label of a set: an enum that derives [`Labels`](derive@crate::Labels), a `bool`, a whole number, or text.
 #[diagnostic::on_unimplemented(
@@ -79,7 +79,12 @@ pub trait Labels: Sized + Send + Sync {
     const NONE: bool = false;
     /// What is known of the keys and values.
     #[doc(hidden)]
-    const META: &'static [LabelMeta] = &[];
+    const META: &'static [LabelMeta<'static>];
+    /// The same in the form of a record: an array.
+    #[doc(hidden)]
+    type Bytes: Copy + Sync + 'static;
+    #[doc(hidden)]
+    const BYTES: Self::Bytes;
     /// How many sets there are; 0 where that is not known at compile time.
     const CARDINALITY: usize;
     /// The place among them; 0 where they are not known.
@@ -101,6 +106,9 @@ pub trait Labels: Sized + Send + Sync {
 impl Labels for () {
     type With<'a> = ();
     const NONE: bool = true;
+    const META: &'static [LabelMeta<'static>] = &[];
+    type Bytes = [u8; labels_size(&[])];
+    const BYTES: Self::Bytes = encode_labels(&[]);
     const CARDINALITY: usize = 1;
 
     fn index(&self) -> usize {

@@ -9,21 +9,22 @@ mod observed;
 mod series;
 mod timer;
 mod up_down_counter;
+mod written;
 
 pub use counter::{Counter, FloatCounter};
 pub use family::Options;
 pub use gauge::{FloatGauge, Gauge};
 pub use histogram::{Histogram, Sample};
 pub use labels::{LabelValue, Labels};
-pub use observed::{Observation, ObservedFn};
+pub use observed::{Observation, ObservedFn, ObservedType};
 pub use series::{Handle, Series};
 pub use timer::{Recorder, Timer};
 pub use up_down_counter::UpDownCounter;
+pub(crate) use written::part;
+pub use written::{Of, Part, Written, initial};
 
 use std::sync::Arc;
 
-use crate::declaration::MetricKind;
-use crate::meta::LabelMeta;
 use crate::thread::{self, Sums};
 use crate::value::Point;
 
@@ -67,10 +68,7 @@ pub trait MetricSource: Send + Sync {
     message = "`{Self}` is not a metric",
     note = "wanted `Counter`, `FloatCounter`, `UpDownCounter`, `Gauge`, `FloatGauge` or `Histogram`, each with or without labels"
 )]
-pub trait Metric: MetricSource {
-    /// The instrument that it is.
-    const KIND: MetricKind;
-    /// What is known of its labels.
-    #[doc(hidden)]
-    const LABELS: &'static [LabelMeta];
+pub trait Metric {
+    /// What its type tells of it.
+    type Part: Part;
 }

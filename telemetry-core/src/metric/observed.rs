@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::labels::{Labels, pairs};
+use super::written::{Of, Part};
 use super::{MEASUREMENTS_REJECTED, MetricSource, Reader};
 use crate::label::LabelSet;
 use crate::limits::SERIES_MAX;
@@ -17,6 +18,8 @@ use crate::value::{Point, Value};
     note = "wanted `u64`, `i64` or `f64`, an `Option` of one, or a `Vec<(L, N)>` with `L: Labels`"
 )]
 pub trait Observation: 'static {
+    /// The labels of its points; `()` where they have none.
+    type Labels: Labels + 'static;
     /// Adds the points.
     fn points(self, points: &mut Vec<Point>);
 }
@@ -24,12 +27,16 @@ pub trait Observation: 'static {
 macro_rules! observations {
     ($($number:ty => $variant:ident),*) => {
         $(impl Observation for $number {
+            type Labels = ();
+
             fn points(self, points: &mut Vec<Point>) {
                 points.push(Point { labels: LabelSet::default(), value: Value::$variant(self) });
             }
         }
 
         impl<L: Labels + 'static> Observation for Vec<(L, $number)> {
+            type Labels = L;
+
             fn points(self, points: &mut Vec<Point>) {
                 points.extend(self.into_iter().map(|(labels, number)| Point {
                     labels: pairs(&labels),
@@ -43,11 +50,31 @@ macro_rules! observations {
 observations!(u64 => U64, i64 => I64, f64 => F64);
 
 impl<T: Observation> Observation for Option<T> {
+    type Labels = T::Labels;
+
     fn points(self, points: &mut Vec<Point>) {
         if let Some(observation) = self {
             observation.points(points);
         }
     }
+}
+
+/// What a function that is a metric may return.
+pub trait ObservedType {
+    /// What the type tells of the metric; `KIND` is that of the instrument.
+    type Part<const KIND: u8>: Part;
+}
+
+impl<T: Observation> ObservedType for T {
+    type Part<const KIND: u8> = Of<ObservedFn<T>, T::Labels, KIND>;
+}
+
+impl<T: 'static, L: Labels, const KIND: u8> Part for Of<ObservedFn<T>, L, KIND> {
+    const PART: Self = Self::BYTES;
+    const KIND: u8 = KIND;
+    type Source = ObservedFn<T>;
+    type Item = ();
+    const INITIAL: Self::Item = ();
 }
 
 /// A metric whose value a function tells.

@@ -93,7 +93,7 @@ impl<M: Instrument> Target for Handle<'_, M> {
 /// `$value` is what a series shows. `$begin` is where it has its cells if it shows at zero as soon as it has a handle.
 macro_rules! instrument {
     ($name:ident, $kind:ident, |$slot:ident, $reader:ident| $value:expr, $begin:expr) => {
-        impl<L: $crate::Labels> $name<L> {
+        impl<L> $name<L> {
             #[doc = "What `#[metric]` completes; alone it records, but is not declared."]
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
             pub const fn new() -> Self {
@@ -103,15 +103,15 @@ macro_rules! instrument {
                 }
             }
 
-            #[doc(hidden)]
-            #[must_use]
-            pub const fn __declared(mut self, options: Options) -> Self {
+            pub(crate) const fn with_options(mut self, options: Options) -> Self {
                 let buckets = matches!($crate::MetricKind::$kind, $crate::MetricKind::Histogram);
                 assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
                 self.family.options = options;
                 self
             }
+        }
 
+        impl<L: $crate::Labels> $name<L> {
             /// The series of these labels. Each verb looks it up, and makes it where it is new.
             ///
             /// Beyond `max_series` sets of labels that are not known at compile time, it is the overflow series.
@@ -145,10 +145,20 @@ macro_rules! instrument {
             }
         }
 
-        impl<L: $crate::Labels> $crate::metric::Metric for $name<L> {
-            const KIND: $crate::MetricKind = $crate::MetricKind::$kind;
-            const LABELS: &'static [$crate::meta::LabelMeta] = L::META;
+        impl<L: $crate::Labels + 'static> $crate::metric::Metric for $name<L> {
+            type Part = $crate::metric::Of<Self, L, { $crate::MetricKind::$kind.code() }>;
         }
+
+        impl<L: $crate::Labels, const FIELDS: usize, const MODULE: usize>
+            $crate::metric::Written<FIELDS, $crate::metric::Of<$name<L>, L, { $crate::MetricKind::$kind.code() }>, MODULE>
+        {
+            /// The metric with what its declaration says beside its name.
+            pub const fn completed(&self, metric: $name<L>, options: Options) -> $name<L> {
+                metric.with_options(options)
+            }
+        }
+
+        $crate::metric::part!(<L: $crate::Labels> static $name<L>, L, $crate::MetricKind::$kind.code(), $name::new());
 
         impl<L: $crate::Labels> $crate::metric::MetricSource for $name<L> {
             fn read(&self, $reader: &$crate::metric::Reader, points: &mut Vec<$crate::value::Point>) {

@@ -1,0 +1,119 @@
+//! What the macros expand to where it is the same for all declarations: the compiler expands these faster than it takes tokens from a
+//! procedural macro, and what depends on the target is chosen when this crate is compiled.
+
+/// Adds an element to the slice as linkme's attribute would, without running it: with its check of the element's type, which is the same
+/// for all, that takes the compiler 0.7 ms each.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_element_at_once {
+    ($element:expr) => {
+        $crate::__private::TELEMETRY_DECLARATIONS_V1! {
+            #![linkme_macro = $crate::__private::TELEMETRY_DECLARATIONS_V1]
+            static __TELEMETRY_ELEMENT: $crate::__private::Element = $element;
+        }
+    };
+}
+
+/// Adds an element to the slice by linkme's attribute.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_element_by_attribute {
+    ($element:expr) => {
+        #[$crate::__private::linkme::distributed_slice($crate::__private::TELEMETRY_DECLARATIONS_V1)]
+        #[linkme(crate = $crate::__private::linkme)]
+        static __TELEMETRY_ELEMENT: $crate::__private::Element = $element;
+    };
+}
+
+/// Given what linkme's attribute makes of an element, says by which of the two all macros add theirs. What the attribute makes is not
+/// public, and may be another thing in another version of linkme.
+macro_rules! learn {
+    (
+        #![linkme_macro = $linkme:path]
+        static $ident:ident: $ty:ty = {
+            $(#[$allow:meta])*
+            unsafe fn __typecheck($($parameters:tt)*) { $($body:tt)* }
+            unreachable!()
+        };
+    ) => {
+        pub use crate::__telemetry_element_at_once as declared;
+    };
+    ($($tokens:tt)*) => {
+        pub use crate::__telemetry_element_by_attribute as declared;
+    };
+}
+
+#[linkme::distributed_slice(learn)]
+static PROBE: Element = unreachable!();
+
+/// The record of a declaration, in the section of its kind of binary.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_record {
+    ($size:expr, [$($part:tt)*], $fields:expr) => {
+        #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
+        #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
+        static __TELEMETRY_RECORD: $crate::__private::Written<
+            { $size },
+            $($part)*,
+            {
+                $crate::__private::core::concat!(
+                    $crate::__private::core::module_path!(), "\0", $crate::__private::core::module_path!(), "\0"
+                ).len()
+            },
+        > = $crate::__private::Written::new(
+            $fields,
+            $crate::__private::core::concat!(
+                $crate::__private::core::module_path!(), "\0", $crate::__private::core::module_path!(), "\0"
+            ),
+        );
+    };
+}
+
+/// What finds a name when it is declared again.
+///
+/// In one crate: an item that a crate can have once for each name, whatever its case; the compiler points at the name. In others: a
+/// symbol that a program can have once, whose name is what the linker says then. It is in a group (COMDAT) of its place, of which the
+/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_taken {
+    ([$(#[$cfg:meta])*] $ident:ident) => {
+        $(#[$cfg])*
+        #[doc(hidden)]
+        #[allow(non_local_definitions)] // a declaration may stand in a function
+        #[macro_export]
+        macro_rules! $ident {
+            () => {};
+        }
+    };
+    ([$(#[$cfg:meta])*] $ident:ident $name:literal) => {
+        $(#[$cfg])*
+        #[doc(hidden)]
+        #[allow(non_local_definitions)]
+        #[macro_export]
+        macro_rules! $ident {
+            () => {};
+        }
+        $(#[$cfg])*
+        #[cfg(all(target_os = "linux", not(miri)))]
+        mod $ident { // for an item, also where the declaration stands in a function
+            $crate::__private::core::arch::global_asm!(
+                $crate::__private::core::concat!(
+                    ".pushsection .telemetry.names, \"aGR\", %progbits, \"",
+                    $crate::__private::core::module_path!(),
+                    "\", comdat\n.hidden \"two declarations have one name: ",
+                    $name,
+                    "\"\n.globl \"two declarations have one name: ",
+                    $name,
+                    "\"\n\"two declarations have one name: ",
+                    $name,
+                    "\":\n.byte 0\n.popsection"
+                )
+            );
+        }
+    };
+}
+
+pub use crate::{__telemetry_record as record, __telemetry_taken as taken};
