@@ -32,6 +32,7 @@ pub mod name;
 pub mod clock;
 pub mod meta;
 mod declaration;
+pub mod prometheus;
 mod error;
 mod label;
 mod value;

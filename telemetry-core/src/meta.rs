@@ -231,6 +231,8 @@ pub struct Record {
     pub bounds: Vec<f64>,
     /// Milliseconds between two snapshots.
     pub every_ms: Option<u64>,
+    /// Whether other crates may declare the name as well.
+    pub shared: bool,
 }
 
 /// Why a section is not a row of records.
