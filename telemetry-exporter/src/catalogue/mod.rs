@@ -1,11 +1,16 @@
-//! What a program declares, read from its binary without running it: the records (`binary`), what changed between two (`diff`), and
-//! what is wrong in one (`check`).
+//! What a program declares, read from its binary without running it: the records (`binary`), what changed between two (`diff`), what is
+//! wrong in one (`check`), which crates should be in it and are not (`lock`), and a reference for people (`markdown`).
 
 mod binary;
+mod lock;
+mod metric;
 mod check;
 mod diff;
+mod markdown;
 
 pub use binary::{BinaryError, read};
-pub use check::duplicates;
+pub use check::{Collision, collisions, duplicates};
 pub use diff::{Change, changes};
+pub use lock::{Lock, LockError, Package};
+pub use markdown::reference;
 pub use telemetry_core::meta::Record;

@@ -77,7 +77,7 @@ pub enum Command {
     List {
         /// An executable, a library, an object file or an archive.
         binary: PathBuf,
-        /// Print a Markdown table.
+        /// Print a reference in Markdown: an index, then all that is known of each declaration.
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
@@ -88,10 +88,17 @@ pub enum Command {
         /// The binary now.
         new: PathBuf,
     },
-    /// Looks for names that a binary declares more than once; fails where there is one.
+    /// Looks for names that a binary declares more than once and for metrics that Prometheus shows under one name; fails where there is
+    /// one.
     Check {
         /// An executable, a library, an object file or an archive.
         binary: PathBuf,
+        /// The Cargo.lock that it was built with: look also for crates that depend on telemetry-core and declare nothing in the binary.
+        #[arg(long, value_name = "FILE")]
+        lock: Option<PathBuf>,
+        /// The program's package, where the lock is of several programs and this one declares nothing itself.
+        #[arg(long, value_name = "NAME", requires = "lock")]
+        package: Option<String>,
     },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {

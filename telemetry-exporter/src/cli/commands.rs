@@ -23,7 +23,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let mut client = match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
         Command::Diff { old, new } => return binaries::diff(old, new, json),
-        Command::Check { binary } => return binaries::check(binary, json),
+        Command::Check { binary, lock, package } => return binaries::check(binary, lock.as_deref(), package.as_deref(), json),
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
