@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::output::{one_line, table};
-use crate::catalogue::{Collision, Lock, Package, Record, changes, collisions, duplicates, read, reference};
+use crate::catalogue::{Collision, Lock, Package, Record, changes, collisions, dashboard, duplicates, read, reference};
 
 /// Prints what a binary declares.
 pub fn list(binary: &Path, json: bool, markdown: bool) -> Result<(), CliError> {
@@ -99,6 +99,14 @@ pub fn check(binary: &Path, lock: Option<&Path>, package: Option<&str>, json: bo
         0 => Ok(()),
         faults => Err(CliError::Other(format!("{} has {faults} faults", binary.display()))),
     }
+}
+
+/// Prints a Grafana dashboard of the metrics.
+pub fn grafana(binary: &Path, title: Option<&str>, datasource: Option<&str>) -> Result<(), CliError> {
+    let records = read_records(binary)?;
+    let title = title.map_or_else(|| file_name(binary), str::to_owned);
+    writeln!(io::stdout().lock(), "{:#}", dashboard(&records, &title, datasource))?;
+    Ok(())
 }
 
 fn file_name(path: &Path) -> String {
