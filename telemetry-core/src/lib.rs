@@ -33,6 +33,7 @@ pub mod limits;
 pub mod clock;
 pub mod meta;
 mod declaration;
+pub mod prometheus;
 mod error;
 mod label;
 mod value;

@@ -1,7 +1,7 @@
-//! Prometheus text 0.0.4 of a `ResourceMetrics`, named by OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
+//! Prometheus text 0.0.4 of a `ResourceMetrics`, by OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
 //!
-//! Sums that only grow are counters and end in `_total`, other sums are gauges; units are spelt out at the end of the name;
-//! exponential histograms are shown as classic buckets at the upper bounds of theirs. Each series carries its scope.
+//! Sums that only grow are counters, other sums are gauges; exponential histograms are shown as classic buckets at the upper bounds of
+//! theirs. Each series carries its scope. Not here: the names (`telemetry_core::prometheus`).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
     number_data_point,
 };
+use telemetry_core::MetricKind;
+use telemetry_core::prometheus::{label_name, metric_name};
 
 /// Buckets that an exponential histogram is shown with, at most; neighbours are merged beyond it.
 const CLASSIC_BUCKETS_MAX: usize = 40;
@@ -59,14 +61,14 @@ pub fn text(metrics: &ResourceMetrics) -> String {
 }
 
 fn add(families: &mut BTreeMap<String, Family>, scope: &ScopeMetrics, metric: &Metric) {
-    let (kind, counter) = match &metric.data {
-        Some(metric::Data::Sum(sum)) if sum.is_monotonic => ("counter", true),
-        Some(metric::Data::Sum(_) | metric::Data::Gauge(_)) => ("gauge", false),
-        Some(metric::Data::Histogram(_) | metric::Data::ExponentialHistogram(_)) => ("histogram", false),
+    let (kind, instrument) = match &metric.data {
+        Some(metric::Data::Sum(sum)) if sum.is_monotonic => ("counter", MetricKind::Counter),
+        Some(metric::Data::Sum(_)) => ("gauge", MetricKind::UpDownCounter),
+        Some(metric::Data::Gauge(_)) => ("gauge", MetricKind::Gauge),
+        Some(metric::Data::Histogram(_) | metric::Data::ExponentialHistogram(_)) => ("histogram", MetricKind::Histogram),
         _ => return,
     };
-    let gauge = matches!(metric.data, Some(metric::Data::Gauge(_)));
-    let name = full_name(&metric.name, &metric.unit, counter, gauge);
+    let name = metric_name(&metric.name, &metric.unit, instrument);
     let help = String::new();
     let family = families.entry(name.clone()).or_insert_with(|| Family { kind, help, series: BTreeMap::new() });
     if family.help.is_empty() {
@@ -182,103 +184,6 @@ fn buckets(
     family.add(plain, lines);
 }
 
-/// The name with its unit spelt out and, for a counter, `_total`.
-fn full_name(name: &str, unit: &str, counter: bool, gauge: bool) -> String {
-    let mut full = sanitize(name);
-    if counter {
-        full = full.strip_suffix("_total").unwrap_or(&full).to_owned();
-    }
-    if let Some(unit) = unit_suffix(unit, gauge)
-        && !full.ends_with(&format!("_{unit}"))
-        && full != unit
-    {
-        full = format!("{full}_{unit}");
-    }
-    if counter { full + "_total" } else { full }
-}
-
-/// Letters, digits, `_` and `:`; what else there is becomes one `_`.
-fn sanitize(name: &str) -> String {
-    let mut out = String::new();
-    for letter in name.chars() {
-        let letter = if letter.is_ascii_alphanumeric() || letter == ':' { letter } else { '_' };
-        if letter != '_' || !out.ends_with('_') {
-            out.push(letter);
-        }
-    }
-    if out.starts_with(|first: char| first.is_ascii_digit()) { format!("_{out}") } else { out }
-}
-
-/// The unit in words; none for an annotation in braces or where there is no unit.
-fn unit_suffix(unit: &str, gauge: bool) -> Option<String> {
-    if unit == "1" {
-        return gauge.then(|| "ratio".to_owned());
-    }
-    let mut plain = String::new();
-    let mut in_braces = false;
-    for letter in unit.chars() {
-        match letter {
-            '{' => in_braces = true,
-            '}' => in_braces = false,
-            _ if !in_braces => plain.push(letter),
-            _ => {}
-        }
-    }
-    let suffix = match plain.split_once('/') {
-        Some(("", per)) if !per.is_empty() => format!("per_{}", singular(per)),
-        Some((unit, per)) if !per.is_empty() => format!("{}_per_{}", plural(unit), singular(per)),
-        _ => plural(plain.trim_end_matches('/')),
-    };
-    let suffix = sanitize(&suffix).trim_matches('_').to_owned();
-    (!suffix.is_empty()).then_some(suffix)
-}
-
-fn plural(unit: &str) -> String {
-    let word = match unit {
-        "d" => "days",
-        "h" => "hours",
-        "min" => "minutes",
-        "s" => "seconds",
-        "ms" => "milliseconds",
-        "us" => "microseconds",
-        "ns" => "nanoseconds",
-        "By" => "bytes",
-        "KiBy" => "kibibytes",
-        "MiBy" => "mebibytes",
-        "GiBy" => "gibibytes",
-        "TiBy" => "tibibytes",
-        "KBy" | "kBy" => "kilobytes",
-        "MBy" => "megabytes",
-        "GBy" => "gigabytes",
-        "TBy" => "terabytes",
-        "m" => "meters",
-        "V" => "volts",
-        "A" => "amperes",
-        "J" => "joules",
-        "W" => "watts",
-        "g" => "grams",
-        "Cel" => "celsius",
-        "Hz" => "hertz",
-        "%" => "percent",
-        other => other,
-    };
-    word.to_owned()
-}
-
-fn singular(unit: &str) -> String {
-    let word = match unit {
-        "s" => "second",
-        "m" | "min" => "minute",
-        "h" => "hour",
-        "d" => "day",
-        "w" => "week",
-        "mo" => "month",
-        "y" => "year",
-        other => return plural(other),
-    };
-    word.to_owned()
-}
-
 /// `{key="value",…}`, sorted; keys that become equal are joined with `;`, as the specification says.
 fn labels(attributes: &[KeyValue], extra: &[(String, String)]) -> String {
     let mut sorted: BTreeMap<String, String> = BTreeMap::new();
@@ -291,10 +196,6 @@ fn labels(attributes: &[KeyValue], extra: &[(String, String)]) -> String {
     }
     let pairs: Vec<_> = sorted.into_iter().map(|(key, value)| format!("{key}=\"{}\"", escape_label(&value))).collect();
     format!("{{{}}}", pairs.join(","))
-}
-
-fn label_name(key: &str) -> String {
-    sanitize(key).replace(':', "_")
 }
 
 fn any_text(value: Option<&AnyValue>) -> String {
@@ -333,25 +234,6 @@ fn escape_label(text: &str) -> String {
 mod tests {
     use super::*;
     use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
-
-    #[test]
-    fn names_follow_the_compatibility_specification() {
-        for (name, unit, counter, gauge, wanted) in [
-            ("libp2p_network_total_in", "By", true, false, "libp2p_network_total_in_bytes_total"),
-            ("requests", "{request}", true, false, "requests_total"),
-            ("requests_total", "{request}", true, false, "requests_total"),
-            ("http.server.duration", "s", false, false, "http_server_duration_seconds"),
-            ("duration_seconds", "s", false, false, "duration_seconds"),
-            ("cpu", "1", false, true, "cpu_ratio"),
-            ("cpu", "1", true, false, "cpu_total"),
-            ("rate", "By/s", false, true, "rate_bytes_per_second"),
-            ("rate", "{message}/s", false, true, "rate_per_second"),
-            ("a..b--c", "", false, true, "a_b_c"),
-            ("load", "%", false, true, "load_percent"),
-        ] {
-            assert_eq!(full_name(name, unit, counter, gauge), wanted);
-        }
-    }
 
     #[test]
     fn label_values_are_escaped_and_equal_keys_joined() {

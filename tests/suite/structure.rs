@@ -67,7 +67,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-exporter", &["unsafe "], &[]),
     ("telemetry-macros", &["unsafe "], &[]),
     ("telemetry-exporter", &["TcpListener", "TcpStream"], &["transport/"]),
-    ("telemetry-exporter", &["std::fs", "OpenOptions", "File::"], &["catalogue/binary.rs", "client/place.rs", "cli/deliver.rs"]),
+    (
+        "telemetry-exporter",
+        &["std::fs", "OpenOptions", "File::"],
+        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs"],
+    ),
     ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),

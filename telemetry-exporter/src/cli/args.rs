@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// What looks at binaries, and so has no program to ask.
+const OF_BINARIES: [&str; 4] = ["list", "diff", "check", "dashboard"];
 
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
@@ -23,6 +26,23 @@ pub struct Args {
 
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The arguments of this process; ends it where they are not as wanted, or ask for help.
+pub fn parse() -> Args {
+    Args::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// The whole command line. The help of what looks at binaries does not offer what tells where a program is.
+fn command() -> clap::Command {
+    let mut command = Args::command();
+    command.build(); // gives the global arguments to the commands
+    for name in OF_BINARIES {
+        command = command.mut_subcommand(name, |command| {
+            command.mut_args(|arg| if ["host", "peer"].contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
+        });
+    }
+    command
 }
 
 #[derive(Subcommand)]
@@ -77,7 +97,7 @@ pub enum Command {
     List {
         /// An executable, a library, an object file or an archive.
         binary: PathBuf,
-        /// Print a Markdown table.
+        /// Print a reference in Markdown: an index, then all that is known of each declaration.
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
@@ -88,10 +108,28 @@ pub enum Command {
         /// The binary now.
         new: PathBuf,
     },
-    /// Looks for names that a binary declares more than once; fails where there is one.
+    /// Looks for names that a binary declares more than once and for metrics that Prometheus shows under one name; fails where there is
+    /// one.
     Check {
         /// An executable, a library, an object file or an archive.
         binary: PathBuf,
+        /// The Cargo.lock that it was built with: look also for crates that depend on telemetry-core and declare nothing in the binary.
+        #[arg(long, value_name = "FILE")]
+        lock: Option<PathBuf>,
+        /// The program's package, where the lock is of several programs and this one declares nothing itself.
+        #[arg(long, value_name = "NAME", requires = "lock")]
+        package: Option<String>,
+    },
+    /// Prints a Grafana dashboard, in JSON: a panel for each metric that a binary declares, of what Prometheus scrapes from /metrics.
+    Dashboard {
+        /// An executable, a library, an object file or an archive.
+        binary: PathBuf,
+        /// The dashboard's title; the name of the file where there is none.
+        #[arg(long)]
+        title: Option<String>,
+        /// The Prometheus data source that is chosen at first; Grafana's default where there is none.
+        #[arg(long, value_name = "UID")]
+        datasource: Option<String>,
     },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {
@@ -113,4 +151,19 @@ pub struct Keep {
     /// output those of the last moment may come again.
     #[arg(long, value_name = "FILE", requires = "place")]
     pub output: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_of_what_looks_at_binaries_offers_no_host() {
+        let mut command = command();
+        for name in OF_BINARIES {
+            let help = command.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
+            assert!(!help.contains("--host") && !help.contains("--peer") && help.contains("--json"), "{help}");
+        }
+        assert!(command.find_subcommand_mut("metrics").expect("it is there").render_long_help().to_string().contains("--host"));
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::output::{one_line, table};
-use crate::catalogue::{Record, changes, duplicates, read};
+use crate::catalogue::{Collision, Lock, Package, Record, changes, collisions, dashboard, duplicates, read, reference};
 
 /// Prints what a binary declares.
 pub fn list(binary: &Path, json: bool, markdown: bool) -> Result<(), CliError> {
@@ -17,12 +17,7 @@ pub fn list(binary: &Path, json: bool, markdown: bool) -> Result<(), CliError> {
         let all: Vec<_> = records.iter().map(as_json).collect();
         writeln!(out, "{}", Value::Array(all))?;
     } else if markdown {
-        writeln!(out, "| kind | name | unit | labels | description |\n|---|---|---|---|---|")?;
-        for record in &records {
-            let cells =
-                [&record.kind, &format!("`{}`", record.name), &record.unit, &labels(record), &one_line(&record.description)];
-            writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))?;
-        }
+        write!(out, "{}", reference(&file_name(binary), &records))?;
     } else {
         let row = |record: &Record| {
             let place = format!("{}:{}", record.file, record.line);
@@ -54,30 +49,77 @@ pub fn diff(old: &Path, new: &Path, json: bool) -> Result<(), CliError> {
     }
 }
 
-/// Says which names a binary declares more than once; fails where there is one.
-pub fn check(binary: &Path, json: bool) -> Result<(), CliError> {
+/// Says which names a binary declares more than once, which metrics Prometheus shows under one, and which crates of the lock have no
+/// declaration in it; fails where there is any.
+pub fn check(binary: &Path, lock: Option<&Path>, package: Option<&str>, json: bool) -> Result<(), CliError> {
     let records = read_records(binary)?;
-    let duplicates = duplicates(&records);
+    let (duplicates, collisions) = (duplicates(&records), collisions(&records));
+    let lock = lock.map(Lock::read).transpose().map_err(|error| CliError::Other(error.to_string()))?;
+    let silent = lock.as_ref().map(|lock| lock.silent(&records, package)).transpose();
+    let silent = silent.map_err(|error| CliError::Other(error.to_string()))?;
     let mut out = io::stdout().lock();
-    let place = |record: &&Record| format!("{} {}:{}", record.package, record.file, record.line);
     if json {
-        let all =
-            duplicates.iter().map(|same| json!({ "name": same[0].name, "places": same.iter().map(place).collect::<Vec<_>>() }));
-        writeln!(out, "{}", json!({ "declarations": records.len(), "duplicates": all.collect::<Vec<_>>() }))?;
+        let same =
+            |same: &Vec<&Record>| json!({ "name": same[0].name, "places": same.iter().map(whole_place).collect::<Vec<_>>() });
+        let collision = |found: &Collision<'_>| {
+            let names: Vec<_> = found.records.iter().map(|record| &record.name).collect();
+            let places: Vec<_> = found.records.iter().map(whole_place).collect();
+            json!({ "series": found.series, "names": names, "places": places })
+        };
+        let silent = silent.as_ref().map(|silent| {
+            silent.iter().map(|package| json!({ "crate": package.name, "version": package.version })).collect::<Vec<_>>()
+        });
+        let found = json!({
+            "declarations": records.len(),
+            "duplicates": duplicates.iter().map(same).collect::<Vec<_>>(),
+            "collisions": collisions.iter().map(collision).collect::<Vec<_>>(),
+            "silent": silent,
+        });
+        writeln!(out, "{found}")?;
     } else {
         for same in &duplicates {
-            writeln!(out, "{}: declared at {}", same[0].name, same.iter().map(place).collect::<Vec<_>>().join(" and "))?;
+            writeln!(out, "{}: declared at {}", same[0].name, same.iter().map(whole_place).collect::<Vec<_>>().join(" and "))?;
         }
-        writeln!(out, "{} declarations, {} names declared twice", records.len(), duplicates.len())?;
+        for Collision { series, records } in &collisions {
+            let metrics: Vec<_> = records.iter().map(|record| format!("{} at {}", record.name, whole_place(record))).collect();
+            writeln!(out, "{}: in Prometheus the name of {}", series.join(", "), metrics.join(" and "))?;
+        }
+        for Package { name, version, .. } in silent.iter().flatten() {
+            let ident = name.replace('-', "_");
+            writeln!(out, "{name} {version}: not linked or declares nothing: write `use {ident} as _;` in the program")?;
+        }
+        let (twice, together) = (duplicates.len(), collisions.len());
+        write!(out, "{} declarations, {twice} names declared twice, {together} collisions in Prometheus", records.len())?;
+        match &silent {
+            Some(silent) => writeln!(out, ", {} crates without a declaration", silent.len())?,
+            None => writeln!(out)?,
+        }
     }
-    match duplicates.len() {
+    match duplicates.len() + collisions.len() + silent.map_or(0, |silent| silent.len()) {
         0 => Ok(()),
-        many => Err(CliError::Other(format!("{many} names are declared more than once in {}", binary.display()))),
+        faults => Err(CliError::Other(format!("{} has {faults} faults", binary.display()))),
     }
+}
+
+/// Prints a Grafana dashboard of the metrics.
+pub fn grafana(binary: &Path, title: Option<&str>, datasource: Option<&str>) -> Result<(), CliError> {
+    let records = read_records(binary)?;
+    let title = title.map_or_else(|| file_name(binary), str::to_owned);
+    writeln!(io::stdout().lock(), "{:#}", dashboard(&records, &title, datasource))?;
+    Ok(())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn read_records(binary: &Path) -> Result<Vec<Record>, CliError> {
     read(binary).map_err(|error| CliError::Other(error.to_string()))
+}
+
+/// `some-crate src/calls.rs:42`.
+fn whole_place(record: &&Record) -> String {
+    format!("{} {}:{}", record.package, record.file, record.line)
 }
 
 /// `method=get|put, ok`.
@@ -100,6 +142,7 @@ fn as_json(record: &Record) -> Value {
         "labels": labels.collect::<Vec<_>>(),
         "bounds": record.bounds,
         "every_ms": record.every_ms,
+        "shared": record.shared,
         "crate": record.package,
         "version": record.version,
         "module": record.module,

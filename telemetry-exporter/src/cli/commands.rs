@@ -23,7 +23,10 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let mut client = match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
         Command::Diff { old, new } => return binaries::diff(old, new, json),
-        Command::Check { binary } => return binaries::check(binary, json),
+        Command::Check { binary, lock, package } => return binaries::check(binary, lock.as_deref(), package.as_deref(), json),
+        Command::Dashboard { binary, title, datasource } => {
+            return binaries::grafana(binary, title.as_deref(), datasource.as_deref());
+        }
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -57,7 +60,11 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             pull(&mut client, &name, Reader::open(keep, json)?).await
         }
         // These have returned above.
-        Command::List { .. } | Command::Diff { .. } | Command::Check { .. } | Command::Follow { .. } => Ok(()),
+        Command::List { .. }
+        | Command::Diff { .. }
+        | Command::Check { .. }
+        | Command::Dashboard { .. }
+        | Command::Follow { .. } => Ok(()),
     }
 }
 

@@ -10,8 +10,6 @@ mod target;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::client::{ClientError, PlaceError};
 
 /// Why a command failed: the text is for a person.
@@ -54,7 +52,7 @@ impl std::fmt::Display for CliError {
 
 /// Runs the program: 0 on success, 1 on a failure that is told on standard error, 2 on arguments that are not as wanted.
 pub fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&CliError::Io(error)),
