@@ -79,7 +79,7 @@ impl Telemetry {
     /// # Errors
     /// A name that breaks a rule or is taken; nothing is declared then.
     pub fn event<T: Serialize>(&self, declaration: impl Into<Declaration>) -> Result<Event<T>, DeclareError> {
-        let entry = self.inner.registry.declare(Entry::owned(declaration.into(), Kind::Event, Item::Event))?;
+        let entry = self.inner.registry.declare(Entry::new(declaration.into(), Kind::Event, Item::Event))?;
         Ok(Event::runtime(entry, Arc::clone(self.inner.registry.hub())))
     }
 
@@ -129,7 +129,7 @@ impl Telemetry {
     }
 
     fn declare(&self, declaration: Declaration, kind: Kind, item: Item) -> Result<(), DeclareError> {
-        self.inner.registry.declare(Entry::owned(declaration, kind, item)).map(drop)
+        self.inner.registry.declare(Entry::new(declaration, kind, item)).map(drop)
     }
 
     /// Collects and exports now, on all readers.
