@@ -50,11 +50,11 @@ static PROBE: Element = unreachable!();
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_record {
-    ($size:expr, [$($part:tt)*], $fields:expr) => {
+    ($size:expr, [$begin:tt $($part:tt)*] $end:tt, $fields:expr) => {
         #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
         #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
         #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
-        static __TELEMETRY_RECORD: $crate::__private::Written<
+        static __TELEMETRY_RECORD: $begin telemetry_core::__private::Written<
             { $size },
             $($part)*,
             {
@@ -62,7 +62,7 @@ macro_rules! __telemetry_record {
                     $crate::__private::core::module_path!(), "\0", $crate::__private::core::module_path!(), "\0"
                 ).len()
             },
-        > = $crate::__private::Written::new(
+        $end = $crate::__private::Written::new(
             $fields,
             $crate::__private::core::concat!(
                 $crate::__private::core::module_path!(), "\0", $crate::__private::core::module_path!(), "\0"
@@ -79,8 +79,7 @@ macro_rules! __telemetry_record {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
-    ([$(#[$cfg:meta])*] $ident:ident) => {
-        $(#[$cfg])*
+    ($ident:ident) => {
         #[doc(hidden)]
         #[allow(non_local_definitions)] // a declaration may stand in a function
         #[macro_export]
@@ -88,30 +87,27 @@ macro_rules! __telemetry_taken {
             () => {};
         }
     };
-    ([$(#[$cfg:meta])*] $ident:ident $name:literal) => {
-        $(#[$cfg])*
+    ($ident:ident $name:literal) => {
         #[doc(hidden)]
         #[allow(non_local_definitions)]
         #[macro_export]
         macro_rules! $ident {
             () => {};
         }
-        $(#[$cfg])*
         #[cfg(all(target_os = "linux", not(miri)))]
-        mod $ident { // for an item, also where the declaration stands in a function
-            $crate::__private::core::arch::global_asm!(
-                $crate::__private::core::concat!(
-                    ".pushsection .telemetry.names, \"aGR\", %progbits, \"",
-                    $crate::__private::core::module_path!(),
-                    "\", comdat\n.hidden \"two declarations have one name: ",
-                    $name,
-                    "\"\n.globl \"two declarations have one name: ",
-                    $name,
-                    "\"\n\"two declarations have one name: ",
-                    $name,
-                    "\":\n.byte 0\n.popsection"
-                )
-            );
+        mod $ident {
+            // for an item, also where the declaration stands in a function
+            $crate::__private::core::arch::global_asm!($crate::__private::core::concat!(
+                ".pushsection .telemetry.names, \"aGR\", %progbits, \"",
+                $crate::__private::core::module_path!(),
+                "\", comdat\n.hidden \"two declarations have one name: ",
+                $name,
+                "\"\n.globl \"two declarations have one name: ",
+                $name,
+                "\"\n\"two declarations have one name: ",
+                $name,
+                "\":\n.byte 0\n.popsection"
+            ));
         }
     };
 }

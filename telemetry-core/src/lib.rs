@@ -64,16 +64,24 @@ mod own;
 #[cfg(feature = "otel")]
 mod telemetry;
 
+#[doc(hidden)] // what the macros ask of a type, where the compiler's messages name it
+pub use __private::{
+    Answered, Asked, Captured, ComputedType, EventType, Metric, ObservedType, PropertyType, RpcType, SnapshotType,
+};
 pub use declaration::{Declaration, Kind, MetricKind, Place, Scope};
 pub use entry::{Entry, EntryRef};
 pub use error::DeclareError;
 pub use event::Event;
 pub use hub::{Attachment, Sink};
 pub use label::{Label, LabelSet};
+#[doc(hidden)]
+pub use metric::Unlabelled;
 pub use metric::{
     Counter, FloatCounter, FloatGauge, Gauge, Handle, Histogram, LabelValue, Labels, Observation, Recorder, Sample, Series, Timer,
     UpDownCounter,
 };
+#[doc(hidden)]
+pub use property::Computed;
 pub use property::{Property, PropertySource, PropertyValue};
 pub use registry::{METRICS_STREAM, Registry};
 pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};

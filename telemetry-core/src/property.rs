@@ -119,7 +119,7 @@ pub trait PropertyType {
     type Part: Part;
 }
 
-impl<T: Computed + Clone + Send + Sync + 'static> PropertyType for Property<T> {
+impl<T: Computed> PropertyType for Property<T> {
     type Part = Of<Self, (), { code::PROPERTY }>;
 }
 
@@ -128,7 +128,7 @@ impl<T: Computed + Clone + Send + Sync + 'static> PropertyType for Property<T> {
     message = "`{Self}` is not the value of a property",
     note = "wanted text, a number, `bool`, `serde_json::Value`, `Vec<u8>`, or a `PropertyValue` that is made of it"
 )]
-pub trait Computed: Into<PropertyValue> {}
+pub trait Computed: Into<PropertyValue> + Clone + Send + Sync + 'static {}
 
 impl Computed for PropertyValue {}
 
@@ -138,7 +138,7 @@ pub trait ComputedType {
     type Part: Part;
 }
 
-impl<T: Computed + 'static> ComputedType for T {
+impl<T: Computed> ComputedType for T {
     type Part = Of<PropertyFn<T>, (), { code::PROPERTY }>;
 }
 

@@ -169,12 +169,12 @@ impl<Q: DeserializeOwned + 'static, A: Serialize + 'static> RpcType for Rpc<Q, A
 
 /// What a function that is an rpc may take.
 pub trait Asked {
-    /// The type itself.
-    type Own: 'static;
+    /// What the types tell of a function; `A` is that of its answer.
+    type Part<A: 'static>: Part;
 }
 
 impl<T: DeserializeOwned + 'static> Asked for T {
-    type Own = T;
+    type Part<A: 'static> = Of<RpcFn<T, A>, (), { code::RPC }>;
 }
 
 /// What a function that is an rpc may return.
@@ -183,12 +183,12 @@ impl<T: DeserializeOwned + 'static> Asked for T {
     note = "wanted `Result<Response, RpcError>`, where `Response` derives `serde::Serialize`"
 )]
 pub trait Answered {
-    /// What the types tell of a function; `Q` is that of its request.
-    type Part<Q: 'static>: Part;
+    /// The type itself.
+    type Own: 'static;
 }
 
 impl<T: Serialize + 'static> Answered for Result<T, RpcError> {
-    type Part<Q: 'static> = Of<RpcFn<Q, Self>, (), { code::RPC }>;
+    type Own = Self;
 }
 
 part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new());

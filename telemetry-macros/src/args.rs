@@ -1,8 +1,9 @@
 //! The arguments of an attribute: `key = expression`, each once; all mistakes are reported together.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::punctuated::Punctuated;
 use syn::{Expr, Ident, LitStr, Token};
 
 /// What an attribute was given, after the check against the keys it knows.
@@ -41,16 +42,41 @@ struct Arg {
 
 impl Parse for Arg {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        if input.peek(LitStr) {
-            return Err(input.error("an argument has a key: write `name = \"…\"`"));
+        if let Ok(text) = input.fork().parse::<LitStr>() {
+            let text = text.to_token_stream();
+            return Err(syn::Error::new_spanned(&text, format!("an argument has a key: write `name = {text}`")));
         }
-        let key: Ident = input.parse()?;
-        if !input.peek(Token![=]) {
-            return Err(syn::Error::new(key.span(), format!("`{key}` wants a value: `{key} = …`")));
+        let key = input.call(Ident::parse_any)?;
+        let valued = input.parse::<Option<Token![=]>>()?.is_some();
+        if !valued || input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new(key.span(), format!("`{key}` wants a value: write `{key} = …`")));
         }
-        input.parse::<Token![=]>()?;
         Ok(Self { key, value: input.parse()? })
     }
+}
+
+/// All arguments, of which those that are none are left out.
+fn all(input: ParseStream, errors: &mut Errors) -> syn::Result<Vec<Arg>> {
+    let mut found = Vec::new();
+    while !input.is_empty() {
+        match input.parse() {
+            Ok(arg) => {
+                found.push(arg);
+                if !input.is_empty() && !input.peek(Token![,]) {
+                    errors.push(input.error("a comma is missing before this"));
+                    if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+                        continue;
+                    }
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+        while !input.is_empty() && !input.peek(Token![,]) {
+            input.parse::<TokenTree>()?;
+        }
+        input.parse::<Option<Token![,]>>()?;
+    }
+    Ok(found)
 }
 
 impl Args {
@@ -58,11 +84,8 @@ impl Args {
     pub fn parse(macro_name: &str, tokens: TokenStream, known: &[&str]) -> Self {
         let mut errors = Errors::default();
         let mut given: Vec<(Ident, Expr)> = Vec::new();
-        let parsed = Punctuated::<Arg, Token![,]>::parse_terminated.parse2(tokens).unwrap_or_else(|error| {
-            errors.push(error);
-            Punctuated::new()
-        });
-        for Arg { key, value } in parsed {
+        let parsed = Parser::parse2(|input: ParseStream| all(input, &mut errors), tokens);
+        for Arg { key, value } in parsed.unwrap_or_default() {
             let name = key.to_string();
             if !known.contains(&name.as_str()) {
                 errors.push(syn::Error::new(key.span(), unknown(macro_name, &name, known)));
@@ -94,7 +117,7 @@ impl Args {
     }
 }
 
-fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
+pub fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
     let allowed = match known {
         [] => format!("#[{macro_name}] takes no arguments"),
         _ => format!("#[{macro_name}] knows {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
@@ -148,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_key_without_a_value_is_told_to_have_one() {
-        assert_eq!(messages(quote!(name)), ["`name` wants a value: `name = …`"]);
-        assert_eq!(messages(quote!("requests")), ["an argument has a key: write `name = \"…\"`"]);
+        assert_eq!(messages(quote!(name)), ["`name` wants a value: write `name = …`"]);
+        assert_eq!(messages(quote!("requests")), ["an argument has a key: write `name = \"requests\"`"]);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ReturnType;
-use syn::spanned::Spanned;
 
 use crate::expand::{self, Declared};
 use crate::item::Item;
@@ -17,7 +16,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "a collector", 0, false);
             if let ReturnType::Type(_, ty) = &function.sig.output {
-                let error = syn::Error::new(ty.span(), "a collector returns nothing: it sets metrics");
+                let error = syn::Error::new_spanned(ty, "a collector returns nothing: it sets metrics");
                 args.errors.push(error);
             }
             let ident = &function.sig.ident;
@@ -32,5 +31,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             quote!()
         }
     };
-    expand::finished(args, &item, || declaring)
+    expand::finished(args, &item, "Metric", declaring)
 }

@@ -1,9 +1,9 @@
 //! `#[event]`: on a static only; an event has no state that a function could give.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 
+use crate::caret;
 use crate::expand::{self, Declared};
 use crate::item::Item;
 
@@ -16,7 +16,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let declaring = match &item {
         Item::Static(item) => {
             let ty = &item.ty;
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::EventType>::Part);
+            let part = caret::part(ty, "EventType");
             let registration = declared.registration(ty, &part, &quote!(event(&__TELEMETRY_RECORD)));
             let initial = item
                 .init
@@ -30,8 +30,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             quote!()
         }
     };
-    expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
-    })
+    expand::finished(args, &item, "EventType", declaring)
 }

@@ -3,21 +3,29 @@
 
 use std::env;
 
-use proc_macro2::{Literal, Span, TokenStream};
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned;
+use proc_macro2::{Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitBool, Safety};
 
 use crate::args::Args;
-use crate::item::{Description, Item};
+use crate::caret;
+use crate::item::{Description, Item, StaticItem};
 use crate::text::{self, Text};
 use crate::write::Meta;
 
 /// The begin of every expansion: arguments and item; where the item is none, what to leave in its place.
 pub fn parse(macro_name: &str, known: &[&str], args: TokenStream, tokens: TokenStream) -> Result<(Args, Item), TokenStream> {
     let mut args = Args::parse(macro_name, args, known);
+    if let Some(first) = tokens.clone().into_iter().next() {
+        args.site = first.span().located_at(args.site); // so that it counts as written, and not as made by a macro
+    }
     match syn::parse2(tokens.clone()) {
-        Ok(item) => Ok((args, item)),
+        Ok(item) => {
+            if let Item::Static(StaticItem { mutable: Some(token), .. }) = &item {
+                args.errors.push(syn::Error::new(token.span, "a declared static is shared by all threads: remove `mut`"));
+            }
+            Ok((args, item))
+        }
         Err(error) => {
             args.errors.push(error);
             let errors = args.errors.into_tokens();
@@ -26,12 +34,13 @@ pub fn parse(macro_name: &str, known: &[&str], args: TokenStream, tokens: TokenS
     }
 }
 
-/// The end of every expansion: what declares, or, where there are mistakes, the item alone beside them.
-pub fn finished(args: Args, item: &Item, expanded: impl FnOnce() -> TokenStream) -> TokenStream {
+/// The end of every expansion: what declares, or, where there are mistakes, the item alone beside them. `of` is the trait of the types
+/// that the attribute may stand on.
+pub fn finished(args: Args, item: &Item, of: &str, declaring: TokenStream) -> TokenStream {
     if args.errors.is_empty() {
-        return expanded();
+        return declaring;
     }
-    let (bare, errors) = (item.bare(), args.errors.into_tokens());
+    let (bare, errors) = (item.bare(of), args.errors.into_tokens());
     quote!(#bare #errors)
 }
 
@@ -49,7 +58,7 @@ pub struct Declared {
 
 /// The bounds of a histogram: as they were written, and as numbers where all are literals.
 pub struct Bounds {
-    pub written: Expr,
+    pub written: TokenStream,
     pub numbers: Option<Vec<f64>>,
 }
 
@@ -68,7 +77,7 @@ impl Declared {
             None => false,
             Some(Expr::Lit(ExprLit { lit: Lit::Bool(LitBool { value, .. }), .. })) => *value,
             Some(other) => {
-                let error = syn::Error::new(other.span(), "`shared` is `true` or `false`");
+                let error = syn::Error::new_spanned(other, "`shared` is `true` or `false`");
                 args.errors.push(error);
                 false
             }
@@ -87,12 +96,16 @@ impl Declared {
     /// of what the item's type tells; `element` is the function that makes the element, with what it is called with.
     pub fn registration(&self, ty: &impl ToTokens, part: &TokenStream, element: &TokenStream) -> TokenStream {
         let (meta, size, fields) = self.fields(&written(ty));
-        let checks = &self.checks;
+        let (checks, taken) = (&self.checks, self.taken());
+        // The type of the record begins and ends with these, for the caret of a mistake that the compiler finds in all of it.
+        let (first, last) = caret::ends(part);
+        let (begin, end) = (quote_spanned!(first=> ::), quote_spanned!(last=> >));
         quote! {
             #checks
             #meta
-            ::telemetry_core::__private::record!(#size, [#part], #fields);
+            ::telemetry_core::__private::record!(#size, [#begin #part] #end, #fields);
             ::telemetry_core::__private::declared!(::telemetry_core::__private::element::#element);
+            #taken
         }
     }
 
@@ -110,7 +123,7 @@ impl Declared {
             Some(value) => quote!(::telemetry_core::__private::core::option::Option::Some(#value)),
             None => quote!(::telemetry_core::__private::core::option::Option::None),
         };
-        let bounds = option(self.bounds.as_ref().map(|bounds| &bounds.written).map(|written| quote!(&#written)));
+        let bounds = option(self.bounds.as_ref().map(|bounds| bounds.written.clone()));
         let every = option(self.every.as_ref().map(|(_, every)| every.clone()));
         let Place { package, version, file, line } = Place::here();
         let (description, shared) = (&self.description, self.shared);
@@ -162,16 +175,14 @@ impl Declared {
         Some(bytes)
     }
 
-    /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it. It is
-    /// there under the `cfg`s of what is declared, and stands beside it.
-    pub fn taken(&self, attrs: &[Attribute]) -> TokenStream {
+    /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it.
+    fn taken(&self) -> TokenStream {
         let Some(Text::Literal(name)) = &self.name else { return quote!() };
         // Made here, but seen where the name stands.
         let span = Span::call_site().located_at(name.span());
         let ident = syn::Ident::new(&format!("__telemetry_{}", identifier(&name.value())), span);
-        let cfgs = cfgs(attrs);
         let lower = (!self.shared).then(|| name.value().to_ascii_lowercase());
-        quote!(::telemetry_core::__private::taken!([#cfgs] #ident #lower);)
+        quote!(::telemetry_core::__private::taken!(#ident #lower);)
     }
 }
 
@@ -236,21 +247,42 @@ fn identifier(name: &str) -> String {
 pub fn plain_function(args: &mut Args, item: &ItemFn, what: &str, parameters_max: usize, async_allowed: bool) {
     let signature = &item.sig;
     if !signature.generics.params.is_empty() {
-        args.errors
-            .push(syn::Error::new(signature.generics.span(), format!("{what} cannot be generic: it is called without types")));
+        let error = format!("{what} cannot be generic: it is called without types");
+        args.errors.push(syn::Error::new_spanned(&signature.generics, error));
     }
     if let (Some(token), false) = (&signature.asyncness, async_allowed) {
-        args.errors.push(syn::Error::new(token.span(), format!("{what} cannot be async: it is called from a plain thread")));
+        args.errors.push(syn::Error::new_spanned(token, format!("{what} cannot be async: it is called from a plain thread")));
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        args.errors.push(syn::Error::new(token.span(), format!("{what} cannot be unsafe: nobody vouches for its call")));
+        args.errors.push(syn::Error::new_spanned(token, format!("{what} cannot be unsafe: nobody vouches for its call")));
+    }
+    if let Some(abi) = &signature.abi {
+        args.errors.push(syn::Error::new_spanned(abi, format!("{what} cannot be `extern`: it is called from Rust")));
     }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
-        args.errors.push(syn::Error::new(receiver.span(), format!("{what} cannot be a method: it is called without a value")));
+        args.errors.push(syn::Error::new_spanned(receiver, format!("{what} cannot be a method: it is called without a value")));
     } else if let Some(extra) = signature.inputs.iter().nth(parameters_max) {
         let allowed = if parameters_max == 0 { "takes no parameters" } else { "takes one parameter, the request" };
-        args.errors.push(syn::Error::new(extra.span(), format!("{what} {allowed}")));
+        args.errors.push(syn::Error::new_spanned(extra, format!("{what} {allowed}")));
     }
+    let inputs = signature.inputs.iter().take(parameters_max).filter_map(|input| match input {
+        FnArg::Typed(parameter) => Some(parameter.ty.to_token_stream()),
+        FnArg::Receiver(_) => None,
+    });
+    for ty in inputs.chain([signature.output.to_token_stream()]) {
+        if let Some(token) = unnamed(ty) {
+            args.errors.push(syn::Error::new_spanned(token, format!("{what} cannot have an `impl Trait`: name the type")));
+        }
+    }
+}
+
+/// The first `impl` of a type.
+fn unnamed(ty: TokenStream) -> Option<TokenTree> {
+    ty.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) => unnamed(group.stream()),
+        TokenTree::Ident(ident) if ident == "impl" => Some(ident.into()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

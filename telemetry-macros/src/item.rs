@@ -3,9 +3,11 @@
 //! The user's tokens are kept as they were written; on a mistake the item is emitted too, so that nothing else breaks.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, Ident, ItemFn, Meta, ReturnType, Token, Type, Visibility};
+use syn::{Attribute, Expr, Ident, ItemFn, Meta, ReturnType, Token, TraitItemFn, Type, Visibility};
+
+use crate::caret;
 
 /// The annotated item.
 #[allow(clippy::large_enum_variant)] // one of these exists for the length of one expansion
@@ -18,6 +20,8 @@ pub enum Item {
 pub struct StaticItem {
     pub attrs: Vec<Attribute>,
     pub vis: Visibility,
+    /// A mistake.
+    pub mutable: Option<Token![mut]>,
     pub ident: Ident,
     pub ty: Type,
     pub init: Option<Expr>,
@@ -31,15 +35,13 @@ impl Parse for Item {
         if !ahead.peek(Token![static]) {
             return match input.fork().parse::<ItemFn>() {
                 Ok(_) => Ok(Self::Fn(input.parse()?)),
-                Err(_) => Err(ahead.error("expected a `static` or a function")),
+                Err(_) => Err(refused(input, &ahead)),
             };
         }
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         input.parse::<Token![static]>()?;
-        if input.peek(Token![mut]) {
-            return Err(input.error("a declared static is shared by all threads: remove `mut`"));
-        }
+        let mutable = input.parse()?;
         let ident = input.parse()?;
         input.parse::<Token![:]>()?;
         let ty = input.parse()?;
@@ -48,7 +50,18 @@ impl Parse for Item {
             None => None,
         };
         input.parse::<Token![;]>()?;
-        Ok(Self::Static(StaticItem { attrs, vis, ident, ty, init }))
+        Ok(Self::Static(StaticItem { attrs, vis, mutable, ident, ty, init }))
+    }
+}
+
+/// Why an item is refused that is neither a static nor a whole function; `ahead` is behind its visibility.
+fn refused(input: ParseStream, ahead: ParseStream) -> syn::Error {
+    match input.fork().parse::<TraitItemFn>() {
+        Ok(function) => {
+            syn::Error::new(function.sig.ident.span(), "a function without a body cannot be declared: nothing can be called")
+        }
+        Err(_) if ahead.peek(Token![const]) => ahead.error("a `const` is another value wherever it is named: write `static`"),
+        Err(_) => ahead.error("expected a `static` or a function"),
     }
 }
 
@@ -66,12 +79,16 @@ impl Item {
         }
     }
 
-    /// The item without its declaration, for when a mistake stops the expansion.
-    pub fn bare(&self) -> TokenStream {
+    /// The item without its declaration, for when a mistake stops the expansion. `of` is the trait of the types that the attribute may
+    /// stand on, of which a static without an initialiser is made.
+    pub fn bare(&self, of: &str) -> TokenStream {
         match self {
             Self::Static(item) => {
-                let ty = &item.ty;
-                item.with(item.init.as_ref().map_or_else(|| quote!(<#ty>::new()), ToTokens::to_token_stream))
+                let begin = || {
+                    let part = caret::part(&item.ty, of);
+                    quote!(::telemetry_core::__private::undeclared::<#part>())
+                };
+                item.with(item.init.as_ref().map_or_else(begin, ToTokens::to_token_stream))
             }
             Self::Fn(item) => item.to_token_stream(),
         }
@@ -86,10 +103,10 @@ impl StaticItem {
     }
 }
 
-/// The type that a function returns; `()` where none is written.
+/// The type that a function returns; where none is written, a `()` that stands at its name.
 pub fn return_type(item: &ItemFn) -> TokenStream {
     match &item.sig.output {
-        ReturnType::Default => quote!(()),
+        ReturnType::Default => quote_spanned!(item.sig.ident.span()=> ()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     }
 }

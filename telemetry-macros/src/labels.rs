@@ -2,12 +2,12 @@
 //!
 //! `#[label(name = "…")]` renames a field or a variant, `#[label(flatten)]` takes a field's labels in place of one of its own.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DataEnum, DeriveInput, Field, Fields, GenericParam, LitStr, Type};
+use syn::{Attribute, Data, DataEnum, DeriveInput, Expr, ExprLit, Field, Fields, GenericParam, Lit, LitStr, Path, Token, Type};
 
-use crate::args::{Errors, did_you_mean};
+use crate::args::{self, Errors};
 use crate::name;
 
 pub fn expand(tokens: TokenStream) -> TokenStream {
@@ -17,10 +17,11 @@ pub fn expand(tokens: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     for param in input.generics.params.iter().filter(|param| !matches!(param, GenericParam::Lifetime(_))) {
-        errors.push(syn::Error::new(param.span(), "labels may borrow, and cannot be generic otherwise: their set must be known"));
+        errors.push(syn::Error::new_spanned(param, "labels may borrow, and cannot be generic otherwise: their set must be known"));
     }
     if !errors.is_empty() {
-        return errors.into_tokens();
+        let (instead, errors) = (instead(&input), errors.into_tokens());
+        return quote!(#instead #errors);
     }
     let expanded = match &input.data {
         Data::Enum(data) => on_enum(&input, data, &mut errors),
@@ -29,14 +30,14 @@ pub fn expand(tokens: TokenStream) -> TokenStream {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => on_newtype(&input, &fields.unnamed[0], &mut errors),
             other => {
                 let wanted = "wanted a struct with named fields, a newtype of one field, or an enum of unit variants";
-                let span = if other.is_empty() { input.ident.span() } else { other.span() };
-                errors.push(syn::Error::new(span, wanted));
-                quote!()
+                let at = if other.is_empty() { input.ident.to_token_stream() } else { other.to_token_stream() };
+                errors.push(syn::Error::new_spanned(at, wanted));
+                instead(&input)
             }
         },
         Data::Union(data) => {
             errors.push(syn::Error::new(data.union_token.span, "a union cannot be labels: use a struct or an enum"));
-            quote!()
+            instead(&input)
         }
     };
     let errors = errors.into_tokens();
@@ -72,23 +73,39 @@ fn is_static_str(ty: &Type) -> bool {
 #[derive(Default)]
 struct LabelArgs {
     name: Option<LitStr>,
-    flatten: bool,
+    /// The word.
+    flatten: Option<Path>,
 }
 
 fn label_args(attrs: &[Attribute], flatten_allowed: bool, errors: &mut Errors) -> LabelArgs {
     let mut found = LabelArgs::default();
+    let known: &[&str] = if flatten_allowed { &["name", "flatten"] } else { &["name"] };
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("label")) {
         let parsed = attr.parse_nested_meta(|meta| {
-            if meta.path.is_ident("name") {
-                found.name = Some(meta.value()?.parse()?);
-            } else if meta.path.is_ident("flatten") && flatten_allowed {
-                found.flatten = true;
-            } else {
-                let known: &[&str] = if flatten_allowed { &["name", "flatten"] } else { &["name"] };
-                let wanted = if flatten_allowed { "`name = \"…\"` or `flatten`" } else { "`name = \"…\"`" };
-                let given = meta.path.to_token_stream().to_string();
-                let guess = did_you_mean(&given, known).map_or_else(String::new, |key| format!(", did you mean `{key}`?"));
-                return Err(meta.error(format!("unknown label argument `{given}`{guess}: wanted {wanted}")));
+            let (path, given) = (&meta.path, meta.path.to_token_stream().to_string());
+            let wrong = match given.as_str() {
+                "flatten" if flatten_allowed => {
+                    found.flatten = Some(path.clone());
+                    None
+                }
+                "name" if !meta.input.peek(Token![=]) => {
+                    Some(syn::Error::new_spanned(path, "`name` wants a value: write `name = …`"))
+                }
+                "name" if found.name.is_some() => Some(syn::Error::new_spanned(path, "`name` is given twice")),
+                "name" => match meta.value()?.parse::<Expr>()? {
+                    Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) => {
+                        found.name = Some(name);
+                        None
+                    }
+                    other => Some(syn::Error::new_spanned(other, "the name of a label is a literal: write `name = \"…\"`")),
+                },
+                _ => Some(syn::Error::new_spanned(path, args::unknown("label", &given, known))),
+            };
+            if let Some(wrong) = wrong {
+                errors.push(wrong);
+                while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
+                    meta.input.parse::<TokenTree>()?;
+                }
             }
             Ok(())
         });
@@ -96,7 +113,56 @@ fn label_args(attrs: &[Attribute], flatten_allowed: bool, errors: &mut Errors) -
             errors.push(error);
         }
     }
+    if let (Some(flatten), Some(_)) = (&found.flatten, &found.name) {
+        errors.push(syn::Error::new_spanned(flatten, "labels that are flattened keep their own names: remove `name` or `flatten`"));
+    }
     found
+}
+
+/// Refuses `#[label(…)]` where it says nothing.
+fn refuse_label(attrs: &[Attribute], why: &str, errors: &mut Errors) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("label")) {
+        errors.push(syn::Error::new_spanned(attr, why));
+    }
+}
+
+/// What stands in the place of the impls where there are mistakes, so that no use of the type is one too.
+fn instead(input: &DeriveInput) -> TokenStream {
+    let (ident, (generics, own, _)) = (&input.ident, input.generics.split_for_impl());
+    quote! {
+        impl #generics ::telemetry_core::LabelValue for #ident #own where Self: ::telemetry_core::__private::core::marker::Send
+            + ::telemetry_core::__private::core::marker::Sync
+        {
+            const CARDINALITY: usize = 0;
+            fn index(&self) -> usize {
+                0
+            }
+            fn from_index(_: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::None
+            }
+            fn value(&self) -> ::telemetry_core::Label {
+                ::telemetry_core::__private::label_text("")
+            }
+            fn key<'__key>(&'__key self, _: &mut impl ::telemetry_core::Key<'__key>) {}
+        }
+        impl #generics ::telemetry_core::Labels for #ident #own where Self: ::telemetry_core::__private::core::marker::Send
+            + ::telemetry_core::__private::core::marker::Sync
+        {
+            type With<'__telemetry> = Self;
+            const META: &'static [::telemetry_core::__private::LabelMeta<'static>] = &[];
+            type Bytes = <() as ::telemetry_core::Labels>::Bytes;
+            const BYTES: Self::Bytes = <() as ::telemetry_core::Labels>::BYTES;
+            const CARDINALITY: usize = 0;
+            fn index(&self) -> usize {
+                0
+            }
+            fn from_index(_: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::None
+            }
+            fn visit(&self, _: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {}
+            fn key<'__key>(&'__key self, _: &mut impl ::telemetry_core::Key<'__key>) {}
+        }
+    }
 }
 
 /// Judges a key.
@@ -118,6 +184,7 @@ fn bytes(input: &DeriveInput) -> TokenStream {
 }
 
 fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, errors: &mut Errors) -> TokenStream {
+    refuse_label(&input.attrs, "a set of labels has no name of its own: name its fields", errors);
     let Head { generics, target, with } = Head::of(input);
     let mut keys_of = quote!();
     let (mut visits, mut indices, mut rebuilds, mut factors) = (quote!(), quote!(), Vec::new(), quote!());
@@ -127,7 +194,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
         let args = label_args(&field.attrs, true, errors);
         let ty = &field.ty;
         let key = args.name.unwrap_or_else(|| LitStr::new(name.to_string().trim_start_matches("r#"), name.span()));
-        let as_trait = if args.flatten {
+        let as_trait = if args.flatten.is_some() {
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::Labels>)
         } else {
             judge_key(&key, errors);
@@ -140,7 +207,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
             keys.push(key.value());
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>)
         };
-        visits.extend(if args.flatten {
+        visits.extend(if args.flatten.is_some() {
             quote!(#as_trait::visit(&self.#name, visitor);)
         } else {
             quote!(visitor(#key, #as_trait::value(&self.#name));)
@@ -151,7 +218,7 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
             quote!(#as_trait::key(&self.#name, key);)
         });
         factors.extend(quote!(, #as_trait::CARDINALITY));
-        metas.extend(if args.flatten {
+        metas.extend(if args.flatten.is_some() {
             quote!(::telemetry_core::__private::LabelMeta::Set(#as_trait::META),)
         } else {
             quote!(::telemetry_core::__private::LabelMeta::Label(#key, #as_trait::VALUES),)
@@ -212,34 +279,32 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
     let (ident, count) = (&input.ident, data.variants.len());
     if count == 0 {
         errors.push(syn::Error::new(ident.span(), "an enum without variants has no label values"));
-        return quote!();
+        return instead(input);
     }
     let (mut values, mut indices, mut rebuilds) = (quote!(), quote!(), quote!());
     let mut texts: Vec<String> = Vec::new();
     for (index, variant) in data.variants.iter().enumerate() {
         if !variant.fields.is_empty() {
             let wanted = "a variant of a label enum has no fields: its values must be known at compile time";
-            errors.push(syn::Error::new(variant.fields.span(), wanted));
+            errors.push(syn::Error::new_spanned(&variant.fields, wanted));
         }
         let args = label_args(&variant.attrs, false, errors);
         let name = &variant.ident;
-        let text = args.name.map_or_else(|| snake_case(&name.to_string()), |text| text.value());
+        let text = args.name.unwrap_or_else(|| LitStr::new(&snake_case(&name.to_string()), name.span()));
+        let (text, span) = (text.value(), text.span());
         if texts.contains(&text) {
-            errors.push(syn::Error::new(name.span(), format!("two variants have the value \"{text}\": each wants its own")));
+            errors.push(syn::Error::new(span, format!("two variants have the value \"{text}\": each wants its own")));
         }
         values.extend(quote!(Self::#name { .. } => #text,));
         texts.push(text);
         indices.extend(quote!(Self::#name { .. } => #index,));
         rebuilds.extend(quote!(#index => ::telemetry_core::__private::core::option::Option::Some(Self::#name),));
     }
-    if !errors.is_empty() {
-        return quote!();
-    }
     let key = own_key(input, errors);
-    let labels = labels_of_value(input, &key);
     if !errors.is_empty() {
-        return quote!();
+        return instead(input);
     }
+    let labels = labels_of_value(input, &key);
     quote! {
         impl ::telemetry_core::LabelValue for #ident {
             const CARDINALITY: usize = #count;
@@ -271,6 +336,7 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
 fn on_newtype(input: &DeriveInput, field: &Field, errors: &mut Errors) -> TokenStream {
     let ty = &field.ty;
     let inner = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>);
+    refuse_label(&field.attrs, "the label of a newtype is named on the type: move this there", errors);
     let key = own_key(input, errors);
     let labels = labels_of_value(input, &key);
     let Head { generics, target, .. } = Head::of(input);

@@ -5,6 +5,9 @@
 //! hundred times as long; what is another const expression there, by the same functions: `shared_modules` hands them over.
 
 mod args;
+mod caret;
+#[cfg(test)]
+mod carets;
 mod collector;
 mod event;
 mod expand;

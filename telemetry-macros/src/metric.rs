@@ -1,11 +1,11 @@
 //! `#[metric]`: on a static it declares an instrument, on a function a value that is observed at each collection.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, Lit, PathArguments, Type};
 
 use crate::args::Args;
+use crate::caret;
 use crate::expand::{self, Bounds, Declared};
 use crate::item::{Item, StaticItem, return_type};
 use crate::text;
@@ -23,7 +23,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             expand::plain_function(&mut args, function, "an observed metric", 0, false);
             let kind = observed_kind(&mut args);
             let (ident, ty) = (&function.sig.ident, return_type(function));
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::ObservedType>::Part<#kind>);
+            let part = caret::part_with(&ty, "ObservedType", &kind);
             let registration = declared.registration(&ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)));
             expand::beside(
                 function,
@@ -35,15 +35,12 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
-    })
+    expand::finished(args, &item, "Metric", declaring)
 }
 
 fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> TokenStream {
     if let Some(kind) = args.get("kind") {
-        let error = syn::Error::new(kind.span(), "the type of the static is its kind; `kind` belongs on an observed function");
+        let error = syn::Error::new_spanned(kind, "the type of the static is its kind; `kind` belongs on an observed function");
         args.errors.push(error);
     }
     if let Some(written) = args.get("bounds").cloned() {
@@ -51,10 +48,8 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
             let error = syn::Error::new(key.span(), format!("`bounds` belong on a `Histogram`, and this is a `{other}`"));
             args.errors.push(error);
         }
-        let numbers = text::bounds(args, &written);
-        if numbers.is_none() {
-            declared.checks.extend(text::check("check_bounds", &quote_spanned!(written.span()=> &#written)));
-        }
+        let (numbers, written, checks) = text::bounds(args, &written);
+        declared.checks.extend(checks);
         declared.bounds = Some(Bounds { written, numbers });
     }
     if let (Some(key), Some((_, false))) = (args.key("max_series"), instrument(&item.ty)) {
@@ -62,7 +57,7 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
         args.errors.push(error);
     }
     let (ident, ty) = (&item.ident, &item.ty);
-    let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::Metric>::Part);
+    let part = caret::part(ty, "Metric");
     let registration = declared.registration(ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &#ident)));
     let initial = item
         .init
@@ -73,7 +68,7 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
     } else {
         let bounds = declared.bounds.as_ref().map_or_else(
             || quote!(::telemetry_core::__private::core::option::Option::None),
-            |Bounds { written, .. }| quote!(::telemetry_core::__private::core::option::Option::Some(&#written)),
+            |Bounds { written, .. }| quote!(::telemetry_core::__private::core::option::Option::Some(#written)),
         );
         let default = || quote!(::telemetry_core::limits::SERIES_MAX);
         let series_max = args.get("max_series").map_or_else(default, ToTokens::to_token_stream);
@@ -118,7 +113,7 @@ fn observed_kind(args: &mut Args) -> TokenStream {
             }
         },
         Some(other) => {
-            let error = syn::Error::new(other.span(), wanted);
+            let error = syn::Error::new_spanned(other, wanted);
             args.errors.push(error);
             "GAUGE"
         }

@@ -1,9 +1,9 @@
 //! `#[property]`: on a static it declares a constant or settable value, on a function one that is computed on demand.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 
+use crate::caret;
 use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 
@@ -16,7 +16,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::PropertyType>::Part);
+            let part = caret::part(ty, "PropertyType");
             let registration = declared.registration(ty, &part, &quote!(property(&__TELEMETRY_RECORD, &#ident)));
             let initial = item
                 .init
@@ -27,7 +27,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "a property", 0, false);
             let (ident, ty) = (&function.sig.ident, return_type(function));
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::ComputedType>::Part);
+            let part = caret::part(&ty, "ComputedType");
             let registration = declared.registration(&ty, &part, &quote!(property(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)));
             expand::beside(
                 function,
@@ -39,8 +39,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
-    })
+    expand::finished(args, &item, "PropertyType", declaring)
 }

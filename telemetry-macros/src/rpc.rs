@@ -2,9 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{FnArg, Type};
 
+use crate::caret;
 use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 
@@ -17,7 +17,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::RpcType>::Part);
+            let part = caret::part(ty, "RpcType");
             let registration = declared.registration(ty, &part, &quote!(rpc(&__TELEMETRY_RECORD, &#ident)));
             let initial = item
                 .init
@@ -31,20 +31,22 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (request, call) = match function.sig.inputs.first() {
                 Some(FnArg::Typed(parameter)) if matches!(*parameter.ty, Type::Reference(_)) => {
                     let wanted = "a request owns what it has, since it is read from JSON: take `String`, not `&str`";
-                    args.errors.push(syn::Error::new(parameter.ty.span(), wanted));
+                    args.errors.push(syn::Error::new_spanned(&parameter.ty, wanted));
                     (quote!(()), quote!(#ident(request)))
                 }
-                Some(FnArg::Typed(parameter)) => (parameter.ty.to_token_stream(), quote!(#ident(request))),
-                _ => (quote!(()), quote!(#ident())),
+                Some(FnArg::Typed(parameter)) => (parameter.ty.to_token_stream(), quote_spanned!(ident.span()=> #ident(request))),
+                _ => (quote!(()), quote_spanned!(ident.span()=> #ident())),
             };
+            let boxed = quote_spanned!(ident.span()=> ::telemetry_core::__private::boxed);
             let call = if function.sig.asyncness.is_some() {
-                quote!(|request| { let _ = &request; ::telemetry_core::__private::boxed(#call) })
+                quote!(|request| { let _ = &request; #boxed(#call) })
             } else {
                 // Called when the answer is first polled, where a panic is caught and a deadline runs.
-                quote!(|request| ::telemetry_core::__private::boxed(async move { let _ = &request; #call }))
+                quote!(|request| #boxed(async move { let _ = &request; #call }))
             };
-            let own = quote_spanned!(request.span()=> <#request as ::telemetry_core::__private::Asked>::Own);
-            let part = quote_spanned!(answer.span()=> <#answer as ::telemetry_core::__private::Answered>::Part<#own>);
+            // In this order, because the caret of what does not deserialise stands under the first and the last token.
+            let own = caret::told(&answer, "Answered", "Own");
+            let part = caret::part_with(&request, "Asked", &own);
             let inputs = function.sig.inputs.iter();
             let output = &function.sig.output;
             let registration = declared.registration(
@@ -62,8 +64,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
-    })
+    expand::finished(args, &item, "RpcType", declaring)
 }

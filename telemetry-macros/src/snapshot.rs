@@ -1,9 +1,9 @@
 //! `#[snapshot]`: on a static whose state is provided at run time, or on a function where the state is global.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 
+use crate::caret;
 use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 use crate::text;
@@ -14,13 +14,13 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Err(left) => return left,
     };
     let mut declared = Declared::new(&mut args, &item, "\"connections\"");
-    let every = text::interval(&mut args, "every");
-    let every_ms = every.1.clone();
-    declared.every = Some(every);
+    let (every, every_ms, checks) = text::interval(&mut args, "every");
+    declared.every = Some((every, every_ms.clone()));
+    declared.checks.extend(checks);
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::SnapshotType>::Part);
+            let part = caret::part(ty, "SnapshotType");
             let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #every_ms)));
             let initial = item
                 .init
@@ -31,7 +31,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "a snapshot", 0, false);
             let (ident, ty) = (&function.sig.ident, return_type(function));
-            let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::Captured>::Part);
+            let part = caret::part(&ty, "Captured");
             let registration =
                 declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #every_ms)));
             expand::beside(
@@ -44,8 +44,5 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
-    })
+    expand::finished(args, &item, "SnapshotType", declaring)
 }

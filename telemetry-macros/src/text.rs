@@ -1,18 +1,21 @@
 //! The arguments that are text or numbers: literals, which are judged here, and const expressions, which the compiler judges.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, UnOp};
 
 use crate::args::Args;
+use crate::caret;
 use crate::name::{self, Fault};
 
 /// A text, known here or to the compiler alone.
 #[derive(Clone)]
 pub enum Text {
     Literal(LitStr),
-    Const(Expr),
+    /// The const that the checks make of it, and what was written.
+    Const(Ident, TokenStream),
 }
 
 impl Text {
@@ -20,7 +23,7 @@ impl Text {
     pub fn value(&self) -> Option<String> {
         match self {
             Self::Literal(literal) => Some(literal.value()),
-            Self::Const(_) => None,
+            Self::Const(..) => None,
         }
     }
 }
@@ -29,7 +32,7 @@ impl ToTokens for Text {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
             Self::Literal(literal) => literal.to_tokens(tokens),
-            Self::Const(expr) => expr.to_tokens(tokens),
+            Self::Const(ident, _) => ident.to_tokens(tokens),
         }
     }
 }
@@ -39,10 +42,13 @@ pub fn text(args: &mut Args, key: &str) -> Option<Text> {
     match bare(args.get(key)?.clone()) {
         Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(Text::Literal(literal)),
         Expr::Lit(other) => {
-            args.errors.push(syn::Error::new(other.span(), format!("`{key}` is a text: write `{key} = \"…\"`")));
+            args.errors.push(syn::Error::new_spanned(other, format!("`{key}` is a text: write `{key} = \"…\"`")));
             None
         }
-        other => Some(Text::Const(other)),
+        other => Some(Text::Const(
+            format_ident!("__TELEMETRY_{}", key.to_uppercase(), span = Span::call_site()),
+            other.to_token_stream(),
+        )),
     }
 }
 
@@ -57,52 +63,84 @@ pub fn judged(args: &mut Args, text: &Text, (rule, function): Rule) -> TokenStre
     match text {
         Text::Literal(literal) => {
             if let Err(fault) = rule(&literal.value()) {
-                args.errors.push(syn::Error::new(literal.span(), fault));
+                args.errors.push(syn::Error::new_spanned(literal, fault));
             }
             quote!()
         }
-        Text::Const(expr) => check(function, expr),
+        Text::Const(ident, expr) => left_to_the_compiler(function, ident, expr),
     }
 }
 
-/// A call of a checking function at compile time. All of its tokens carry the span of the argument, so the caret stands there alone.
-pub fn check(function: &str, argument: &impl ToTokens) -> TokenStream {
-    let span = argument.span();
-    let function = syn::Ident::new(function, span);
-    quote_spanned!(span=> const _: () = ::telemetry_core::__private::#function(#argument);)
+/// The const of a text, and its check.
+fn left_to_the_compiler(function: &str, ident: &Ident, expr: &TokenStream) -> TokenStream {
+    let check = caret::check(function, ident, expr);
+    quote!(const #ident: &'static ::telemetry_core::__private::core::primitive::str = #expr; #check)
 }
 
-/// The interval of an argument in milliseconds, and as an expression; a minute where it is absent.
-pub fn interval(args: &mut Args, key: &str) -> (Option<u64>, TokenStream) {
-    let Some(given) = text(args, key) else { return (Some(60_000), quote!(60_000)) };
-    match &given {
-        Text::Literal(literal) => match name::interval(&literal.value()) {
-            Ok(interval) => {
-                let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX); // its rule has a limit
-                (Some(ms), quote!(#ms))
-            }
-            Err(fault) => {
-                args.errors.push(syn::Error::new(literal.span(), fault));
-                (None, quote!(60_000))
-            }
-        },
-        Text::Const(expr) => {
-            let ms = quote_spanned!(expr.span()=> ::telemetry_core::__private::interval_ms(#expr));
-            (None, ms)
+/// The interval of an argument in milliseconds, and as an expression, with the checks that are left to the compiler; a minute where
+/// it is absent.
+pub fn interval(args: &mut Args, key: &str) -> (Option<u64>, TokenStream, TokenStream) {
+    let Some(given) = text(args, key) else { return (Some(60_000), quote!(60_000), quote!()) };
+    let literal = match &given {
+        Text::Literal(literal) => literal,
+        Text::Const(ident, expr) => {
+            let check = left_to_the_compiler("check_interval", ident, expr);
+            return (None, quote!(::telemetry_core::__private::interval_ms(#ident)), check);
         }
-    }
+    };
+    let interval = name::interval(&literal.value()).unwrap_or_else(|fault| {
+        args.errors.push(syn::Error::new_spanned(literal, fault));
+        Duration::ZERO
+    });
+    let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX); // its rule has a limit
+    (Some(ms), quote!(#ms), quote!())
 }
 
-/// The bounds of a histogram as numbers, where all are literals.
-pub fn bounds(args: &mut Args, bounds: &Expr) -> Option<Vec<f64>> {
-    let Expr::Array(array) = bare(bounds.clone()) else { return None };
-    let numbers: Vec<f64> = array.elems.iter().map(number).collect::<Option<_>>()?;
+/// The bounds of a histogram as numbers, where all are literals, and as an expression, with the check that is left to the compiler.
+pub fn bounds(args: &mut Args, bounds: &Expr) -> (Option<Vec<f64>>, TokenStream, TokenStream) {
+    let absent = (None, quote!(), quote!());
+    let array = match bare(bounds.clone()) {
+        Expr::Array(array) => array,
+        Expr::Lit(other) => {
+            args.errors.push(syn::Error::new_spanned(other, "`bounds` are an array of numbers: write `bounds = [0.1, 1.0]`"));
+            return absent;
+        }
+        other => return bounds_left_to_the_compiler(&other),
+    };
+    let whole: Vec<_> = array.elems.iter().filter(|elem| is_whole(elem)).collect();
+    if !whole.is_empty() {
+        for elem in whole {
+            let text = elem.to_token_stream().to_string().replace(' ', "");
+            args.errors.push(syn::Error::new_spanned(elem, format!("a bound is a floating-point number: write `{text}.0`")));
+        }
+        return absent;
+    }
+    let Some(numbers) = array.elems.iter().map(number).collect::<Option<Vec<f64>>>() else {
+        return bounds_left_to_the_compiler(&array);
+    };
     if let Err(fault) = name::bounds(&numbers) {
         let at = faulty(&numbers).and_then(|at| array.elems.get(at));
-        let span = at.map_or_else(|| array.span(), Spanned::span);
-        args.errors.push(syn::Error::new(span, fault));
+        let at = at.map_or_else(|| array.to_token_stream(), ToTokens::to_token_stream);
+        args.errors.push(syn::Error::new_spanned(at, fault));
     }
-    Some(numbers)
+    (Some(numbers), quote!(&#array), quote!())
+}
+
+fn bounds_left_to_the_compiler(bounds: &impl ToTokens) -> (Option<Vec<f64>>, TokenStream, TokenStream) {
+    let ident = Ident::new("__TELEMETRY_BOUNDS", Span::call_site());
+    let check = caret::check("check_bounds", &ident, bounds);
+    let reference = quote_spanned!(caret::ends(bounds).0=> &);
+    let numbers = quote!(&'static [::telemetry_core::__private::core::primitive::f64]);
+    (None, ident.to_token_stream(), quote!(const #ident: #numbers = #reference #bounds; #check))
+}
+
+/// Whether it is a number that is written without a point.
+fn is_whole(expr: &Expr) -> bool {
+    match bare(expr.clone()) {
+        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => true,
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(&expr),
+        _ => false,
+    }
 }
 
 /// The first bound that is not above the one before it.

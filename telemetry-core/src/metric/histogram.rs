@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::Unlabelled;
 use super::family::{Family, Options};
 use super::labels::Labels;
 use super::series::{Handle, Series, Target, instrument, verbs};
@@ -100,9 +101,12 @@ verbs!(Histogram {
     }
 });
 
-impl Histogram {
+impl<L: Labels> Histogram<L> {
     /// Starts a timer that records the seconds until it is stopped or dropped.
-    pub fn start_timer(&self) -> Timer<&Self> {
+    pub fn start_timer(&self) -> Timer<&Self>
+    where
+        Self: Unlabelled,
+    {
         Timer::start(self)
     }
 }
@@ -121,7 +125,10 @@ impl<L: Labels> Handle<'_, Histogram<L>> {
     }
 }
 
-impl Recorder for &Histogram {
+impl<L: Labels> Recorder for &Histogram<L>
+where
+    Histogram<L>: Unlabelled,
+{
     fn seconds(&self, duration: Duration) {
         self.record_duration(duration);
     }

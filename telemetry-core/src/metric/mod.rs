@@ -21,7 +21,7 @@ pub use series::{Handle, Series};
 pub use timer::{Recorder, Timer};
 pub use up_down_counter::UpDownCounter;
 pub(crate) use written::part;
-pub use written::{Of, Part, Written, initial};
+pub use written::{Of, Part, Written, initial, undeclared};
 
 use std::sync::Arc;
 
@@ -62,6 +62,13 @@ pub trait MetricSource: Send + Sync {
         false
     }
 }
+
+/// A metric without labels, whose verbs are its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has labels, and is used through `with`",
+    label = "write `.with(…)` before this, with the labels"
+)]
+pub trait Unlabelled {}
 
 /// A type that `#[metric]` may stand on.
 #[diagnostic::on_unimplemented(

@@ -138,6 +138,9 @@ macro_rules! instrument {
             }
         }
 
+        #[diagnostic::do_not_recommend]
+        impl $crate::metric::Unlabelled for $name {}
+
         impl<L: $crate::Labels> $crate::metric::series::Instrument for $name<L> {
             #[inline(always)]
             fn family(&self) -> &$crate::metric::family::Family {
@@ -170,17 +173,32 @@ macro_rules! instrument {
 
 /// The verbs of an instrument without labels, of a series that is looked up, and of a kept handle.
 macro_rules! verbs {
-    ($name:ident { $($verbs:tt)* }) => {
-        impl $name {
-            $($verbs)*
+    ($name:ident { $(
+        $(#[$attr:meta])*
+        pub fn $verb:ident(&$self:ident $(, $value:ident: $ty:ty)?) $(-> $told:ty)? $body:block
+    )* }) => {
+        impl<L: $crate::Labels> $name<L> {
+            $(
+                $(#[$attr])*
+                pub fn $verb(&$self $(, $value: $ty)?) $(-> $told)?
+                where
+                    Self: $crate::metric::Unlabelled, // here, so that the compiler says its words
+                $body
+            )*
         }
 
         impl<L: $crate::Labels, K: $crate::Labels> $crate::Series<'_, $name<L>, K> {
-            $($verbs)*
+            $(
+                $(#[$attr])*
+                pub fn $verb(&$self $(, $value: $ty)?) $(-> $told)? $body
+            )*
         }
 
         impl<L: $crate::Labels> $crate::Handle<'_, $name<L>> {
-            $($verbs)*
+            $(
+                $(#[$attr])*
+                pub fn $verb(&$self $(, $value: $ty)?) $(-> $told)? $body
+            )*
         }
     };
 }

@@ -64,6 +64,11 @@ pub const fn initial<const FIELDS: usize, P: Part, const MODULE: usize>(_: &Writ
     P::INITIAL
 }
 
+/// A static in the place of one whose declaration has mistakes.
+pub const fn undeclared<P: Part>() -> P::Item {
+    P::INITIAL
+}
+
 /// Implements `Part` for what a declared item is: `static` with what it begins with, or `fn`.
 macro_rules! part {
     ($(<$($parameter:ident $(: $bound:path)?),*>)? static $item:ty, $labels:ty, $kind:expr, $initial:expr) => {

@@ -1,15 +1,94 @@
-use telemetry_core::{Counter, Snapshot, metric, snapshot};
+//! Arguments that are unknown, repeated, misplaced, absent or of another form.
+
+use telemetry_core::{Counter, Event, Gauge, Histogram, Labels, Snapshot, collector, event, metric, property, snapshot};
+
+#[derive(Labels)]
+enum Labelled {
+    Yes,
+    No,
+}
 
 /// .
-#[metric(nmae = "a", unit = "s", unit = "ms")]
-static COUNTER: Counter;
+#[metric(nmae = "arguments.unknown", unit = "s", unit = "ms", colour = "red")]
+static SEVERAL: Counter;
 
 /// .
 #[metric(unit = "s")]
 static NAMELESS: Counter;
 
 /// .
-#[snapshot(name = "often", every = "1 day")]
-static OFTEN: Snapshot<u32>;
+#[event]
+static ALONE: Event<u32>;
 
-fn main() {}
+/// .
+#[metric("arguments.no_key")]
+static NO_KEY: Counter;
+
+/// .
+#[metric(name)]
+static NO_VALUE: Counter;
+
+/// .
+#[metric(name, unit =, kind = "gauge" "counter")]
+static NO_VALUES: Counter;
+
+/// .
+#[metric(name: "arguments.colon", unit = "s")]
+static COLON: Counter;
+
+/// .
+#[metric(name = "arguments.no_comma" unit = "s")]
+static NO_COMMA: Counter;
+
+/// .
+#[metric(name = 5, unit = 's', shared = "yes")]
+static OTHER_LITERALS: Counter;
+
+/// .
+#[metric(name = "arguments.kind", kind = "counter")]
+static KIND: Counter;
+
+/// .
+#[metric(name = "arguments.bounds", bounds = [1.0])]
+static BOUNDS: Gauge;
+
+/// .
+#[metric(name = "arguments.max_series", max_series = 5)]
+static MAX_SERIES: Histogram;
+
+/// .
+#[metric(name = "arguments.max_series_text", max_series = "5")]
+static MAX_SERIES_TEXT: Counter<Labelled>;
+
+/// .
+#[metric(name = "arguments.misplaced", bounds = [1.0], max_series = 5)]
+fn observed() -> i64 {
+    1
+}
+
+/// .
+#[metric(name = "arguments.kinds", kind = "histogram")]
+fn histogram() -> f64 {
+    1.0
+}
+
+/// .
+#[property(name = "arguments.property", every = "1m")]
+fn property_of_a_snapshot() -> bool {
+    true
+}
+
+/// .
+#[snapshot(name = "arguments.snapshot", evry = "1m")]
+static MISSPELT: Snapshot<u32>;
+
+/// .
+#[collector(name = "arguments.collector")]
+fn collect() {}
+
+fn main() {
+    SEVERAL.inc();
+    NO_KEY.inc();
+    NO_COMMA.inc();
+    ALONE.emit(&1);
+}

@@ -1,62 +1,49 @@
-use telemetry_core::{Counter, Histogram, Labels, collector, event, metric};
+//! Items that an attribute cannot stand on.
+
+use telemetry_core::{Counter, collector, event, metric, property, snapshot};
 
 /// .
-#[metric(name = "a_struct")]
+#[metric(name = "items.struct")]
 struct Struct;
 
 /// .
-#[metric(name = "takes_arguments")]
-fn takes_arguments(_: u32) -> i64 {
-    1
-}
+#[property(name = "items.const")]
+const CONST: u32 = 1;
 
 /// .
-#[event(name = "a_function")]
-fn a_function() {}
+#[metric(name = "items.mutable")]
+static mut MUTABLE: Counter;
+
+/// .
+#[event(name = "items.function")]
+fn function() {}
 
 /// .
 #[collector]
-async fn is_async() {}
+static COLLECTOR: Counter = Counter::new();
 
-/// .
-#[metric(name = "bounds", bounds = [2.0, 1.0])]
-static BOUNDS: Histogram;
+trait Node {
+    /// .
+    #[snapshot(name = "items.trait_method")]
+    fn peers() -> u32;
 
-#[derive(Labels)]
-enum WithFields {
-    A(u32),
+    /// .
+    #[metric(name = "items.trait_method_of_a_value")]
+    fn count(&self) -> u32;
 }
 
-#[derive(Labels)]
-enum Twice {
-    Get,
-    #[label(name = "get")]
-    Other,
+struct Host;
+
+impl Host {
+    /// .
+    #[metric(name = "items.associated")]
+    fn associated() -> i64 {
+        1
+    }
 }
 
-#[derive(Labels)]
-struct TwoOfAName {
-    #[label(name = "k")]
-    a: bool,
-    #[label(name = "k")]
-    b: bool,
+fn main() {
+    MUTABLE.inc();
+    function();
+    let _ = Struct;
 }
-
-#[derive(Labels)]
-struct Generic<T> {
-    value: T,
-}
-
-/// .
-#[metric(name = "bounds_of_a_counter", bounds = [1.0])]
-static BOUNDED: Counter;
-
-/// .
-#[metric("no_key")]
-static NO_KEY: Counter;
-
-/// .
-#[metric(name = "labels_of_text")]
-static TEXT: Counter<String> = Counter::new();
-
-fn main() {}
