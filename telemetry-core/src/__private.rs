@@ -1,6 +1,7 @@
 //! What expansions call. Not public: it changes with the macros, which are pinned to this version.
 
 pub use core;
+pub use core::primitive::{f64, str, u8, u64, usize};
 pub use linkme;
 
 pub use crate::element::{self, CollectorPart, Element};

@@ -54,6 +54,7 @@ macro_rules! __telemetry_record {
         #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
         #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
         #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
+        #[allow(clippy::type_complexity)] // for its caret it passes for the user's
         static __TELEMETRY_RECORD: $begin telemetry_core::__private::Written<
             { $size },
             $($part)*,

@@ -220,6 +220,7 @@ pub fn beside(item: &ItemFn, declaring: &TokenStream) -> TokenStream {
     quote! {
         #item
         #cfgs
+        #[allow(deprecated)] // the item may be
         const _: () = { #declaring };
     }
 }

@@ -3,7 +3,7 @@
 //! `#[label(name = "…")]` renames a field or a variant, `#[label(flatten)]` takes a field's labels in place of one of its own.
 
 use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DataEnum, DeriveInput, Expr, ExprLit, Field, Fields, GenericParam, Lit, LitStr, Path, Token, Type};
 
@@ -133,11 +133,11 @@ fn instead(input: &DeriveInput) -> TokenStream {
         impl #generics ::telemetry_core::LabelValue for #ident #own where Self: ::telemetry_core::__private::core::marker::Send
             + ::telemetry_core::__private::core::marker::Sync
         {
-            const CARDINALITY: usize = 0;
-            fn index(&self) -> usize {
+            const CARDINALITY: ::telemetry_core::__private::usize = 0;
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 0
             }
-            fn from_index(_: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+            fn from_index(_: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
                 ::telemetry_core::__private::core::option::Option::None
             }
             fn value(&self) -> ::telemetry_core::Label {
@@ -152,14 +152,17 @@ fn instead(input: &DeriveInput) -> TokenStream {
             const META: &'static [::telemetry_core::__private::LabelMeta<'static>] = &[];
             type Bytes = <() as ::telemetry_core::Labels>::Bytes;
             const BYTES: Self::Bytes = <() as ::telemetry_core::Labels>::BYTES;
-            const CARDINALITY: usize = 0;
-            fn index(&self) -> usize {
+            const CARDINALITY: ::telemetry_core::__private::usize = 0;
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 0
             }
-            fn from_index(_: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+            fn from_index(_: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
                 ::telemetry_core::__private::core::option::Option::None
             }
-            fn visit(&self, _: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {}
+            fn visit(
+                &self,
+                _: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static ::telemetry_core::__private::str, ::telemetry_core::Label),
+            ) {}
             fn key<'__key>(&'__key self, _: &mut impl ::telemetry_core::Key<'__key>) {}
         }
     }
@@ -178,7 +181,7 @@ fn bytes(input: &DeriveInput) -> TokenStream {
     let lifetimes = input.generics.lifetimes().map(|_| quote!('static));
     let meta = quote!(<#ident <#(#lifetimes),*> as ::telemetry_core::Labels>::META);
     quote! {
-        type Bytes = [u8; ::telemetry_core::__private::labels_size(#meta)];
+        type Bytes = [::telemetry_core::__private::u8; ::telemetry_core::__private::labels_size(#meta)];
         const BYTES: Self::Bytes = ::telemetry_core::__private::encode_labels(#meta);
     }
 }
@@ -208,14 +211,14 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
             quote_spanned!(ty.span()=> <#ty as ::telemetry_core::LabelValue>)
         };
         visits.extend(if args.flatten.is_some() {
-            quote!(#as_trait::visit(&self.#name, visitor);)
+            quote!(#as_trait::visit(&self.#name, __visitor);)
         } else {
-            quote!(visitor(#key, #as_trait::value(&self.#name));)
+            quote!(__visitor(#key, #as_trait::value(&self.#name));)
         });
         keys_of.extend(if is_static_str(ty) {
-            quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(key, self.#name);)
+            quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(__key, self.#name);)
         } else {
-            quote!(#as_trait::key(&self.#name, key);)
+            quote!(#as_trait::key(&self.#name, __key);)
         });
         factors.extend(quote!(, #as_trait::CARDINALITY));
         metas.extend(if args.flatten.is_some() {
@@ -223,48 +226,56 @@ fn on_struct<'a>(input: &DeriveInput, fields: impl Iterator<Item = &'a Field>, e
         } else {
             quote!(::telemetry_core::__private::LabelMeta::Label(#key, #as_trait::VALUES),)
         });
-        indices.extend(quote!(index = index * #as_trait::CARDINALITY + #as_trait::index(&self.#name);));
+        indices.extend(quote!(__index = __index * #as_trait::CARDINALITY + #as_trait::index(&self.#name);));
         rebuilds.push((name, as_trait));
     }
     // The last field varies fastest, so the index is taken apart from the last field back.
-    let takes = rebuilds.iter().rev().map(|(name, as_trait)| {
+    let taken = |at: usize| format_ident!("__telemetry_{at}");
+    let takes = rebuilds.iter().enumerate().rev().map(|(at, (_, as_trait))| {
+        let taken = taken(at);
         quote! {
-            let #name = #as_trait::from_index(::telemetry_core::__private::digit(&mut rest, #as_trait::CARDINALITY))?;
+            let #taken = #as_trait::from_index(::telemetry_core::__private::digit(&mut __rest, #as_trait::CARDINALITY))?;
         }
     });
-    let names = rebuilds.iter().map(|(name, _)| name);
+    let rebuilt = rebuilds.iter().enumerate().map(|(at, (name, _))| {
+        let taken = taken(at);
+        quote!(#name: #taken)
+    });
     let bytes = bytes(input);
     let copies = rebuilds.iter().map(|(name, as_trait)| quote!(#name: #as_trait::copied(&self.#name)?));
     quote! {
         impl #generics ::telemetry_core::Labels for #target {
             type With<'__telemetry> = #with;
-            const CARDINALITY: usize = ::telemetry_core::__private::cardinality(&[1 #factors]);
+            const CARDINALITY: ::telemetry_core::__private::usize = ::telemetry_core::__private::cardinality(&[1 #factors]);
             const META: &'static [::telemetry_core::__private::LabelMeta<'static>] = &[#metas];
             #bytes
             #[inline]
-            fn index(&self) -> usize {
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 #[allow(unused_mut)]
-                let mut index = 0;
+                let mut __index = 0;
                 #indices
-                index
+                __index
             }
-            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
-                if index >= <Self as ::telemetry_core::Labels>::CARDINALITY {
+            fn from_index(__index: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                if __index >= <Self as ::telemetry_core::Labels>::CARDINALITY {
                     return ::telemetry_core::__private::core::option::Option::None;
                 }
                 #[allow(unused_mut)]
-                let mut rest = index;
+                let mut __rest = __index;
                 #(#takes)*
-                let _ = rest;
-                ::telemetry_core::__private::core::option::Option::Some(Self { #(#names),* })
+                let _ = __rest;
+                ::telemetry_core::__private::core::option::Option::Some(Self { #(#rebuilt),* })
             }
-            fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
-                let _ = &visitor;
+            fn visit(
+                &self,
+                __visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static ::telemetry_core::__private::str, ::telemetry_core::Label),
+            ) {
+                let _ = &__visitor;
                 #visits
             }
             #[inline(always)]
-            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
-                let _ = &key;
+            fn key<'__key>(&'__key self, __key: &mut impl ::telemetry_core::Key<'__key>) {
+                let _ = &__key;
                 #keys_of
             }
             #[inline(always)]
@@ -307,22 +318,22 @@ fn on_enum(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenSt
     let labels = labels_of_value(input, &key);
     quote! {
         impl ::telemetry_core::LabelValue for #ident {
-            const CARDINALITY: usize = #count;
-            const VALUES: &'static [&'static str] = &[#(#texts),*];
+            const CARDINALITY: ::telemetry_core::__private::usize = #count;
+            const VALUES: &'static [&'static ::telemetry_core::__private::str] = &[#(#texts),*];
             #[inline]
-            fn index(&self) -> usize {
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 match self { #indices }
             }
             #[inline]
-            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
-                match index { #rebuilds _ => ::telemetry_core::__private::core::option::Option::None }
+            fn from_index(__index: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                match __index { #rebuilds _ => ::telemetry_core::__private::core::option::Option::None }
             }
             fn value(&self) -> ::telemetry_core::Label {
                 ::telemetry_core::__private::label_text(match self { #values })
             }
             #[inline(always)]
-            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
-                ::telemetry_core::Key::word(key, ::telemetry_core::LabelValue::index(self) as u64);
+            fn key<'__key>(&'__key self, __key: &mut impl ::telemetry_core::Key<'__key>) {
+                ::telemetry_core::Key::word(__key, ::telemetry_core::LabelValue::index(self) as ::telemetry_core::__private::u64);
             }
             #[inline(always)]
             fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {
@@ -341,26 +352,26 @@ fn on_newtype(input: &DeriveInput, field: &Field, errors: &mut Errors) -> TokenS
     let labels = labels_of_value(input, &key);
     let Head { generics, target, .. } = Head::of(input);
     let show = if is_static_str(ty) {
-        quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(key, self.0);)
+        quote_spanned!(ty.span()=> ::telemetry_core::Key::fixed(__key, self.0);)
     } else {
-        quote!(#inner::key(&self.0, key);)
+        quote!(#inner::key(&self.0, __key);)
     };
     quote! {
         impl #generics ::telemetry_core::LabelValue for #target {
-            const CARDINALITY: usize = #inner::CARDINALITY;
-            const VALUES: &'static [&'static str] = #inner::VALUES;
+            const CARDINALITY: ::telemetry_core::__private::usize = #inner::CARDINALITY;
+            const VALUES: &'static [&'static ::telemetry_core::__private::str] = #inner::VALUES;
             #[inline]
-            fn index(&self) -> usize {
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 #inner::index(&self.0)
             }
-            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
-                ::telemetry_core::__private::core::option::Option::map(#inner::from_index(index), Self)
+            fn from_index(__index: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                ::telemetry_core::__private::core::option::Option::map(#inner::from_index(__index), Self)
             }
             fn value(&self) -> ::telemetry_core::Label {
                 #inner::value(&self.0)
             }
             #[inline(always)]
-            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
+            fn key<'__key>(&'__key self, __key: &mut impl ::telemetry_core::Key<'__key>) {
                 #show
             }
             #[inline(always)]
@@ -378,24 +389,27 @@ fn labels_of_value(input: &DeriveInput, key: &LitStr) -> TokenStream {
     quote! {
         impl #generics ::telemetry_core::Labels for #target {
             type With<'__telemetry> = #with;
-            const CARDINALITY: usize =
+            const CARDINALITY: ::telemetry_core::__private::usize =
                 ::telemetry_core::__private::cardinality(&[<Self as ::telemetry_core::LabelValue>::CARDINALITY]);
             #bytes
             const META: &'static [::telemetry_core::__private::LabelMeta<'static>] =
                 &[::telemetry_core::__private::LabelMeta::Label(#key, <Self as ::telemetry_core::LabelValue>::VALUES)];
             #[inline]
-            fn index(&self) -> usize {
+            fn index(&self) -> ::telemetry_core::__private::usize {
                 ::telemetry_core::LabelValue::index(self)
             }
-            fn from_index(index: usize) -> ::telemetry_core::__private::core::option::Option<Self> {
-                <Self as ::telemetry_core::LabelValue>::from_index(index)
+            fn from_index(__index: ::telemetry_core::__private::usize) -> ::telemetry_core::__private::core::option::Option<Self> {
+                <Self as ::telemetry_core::LabelValue>::from_index(__index)
             }
-            fn visit(&self, visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static str, ::telemetry_core::Label)) {
-                visitor(#key, ::telemetry_core::LabelValue::value(self));
+            fn visit(
+                &self,
+                __visitor: &mut dyn ::telemetry_core::__private::core::ops::FnMut(&'static ::telemetry_core::__private::str, ::telemetry_core::Label),
+            ) {
+                __visitor(#key, ::telemetry_core::LabelValue::value(self));
             }
             #[inline(always)]
-            fn key<'__key>(&'__key self, key: &mut impl ::telemetry_core::Key<'__key>) {
-                ::telemetry_core::LabelValue::key(self, key);
+            fn key<'__key>(&'__key self, __key: &mut impl ::telemetry_core::Key<'__key>) {
+                ::telemetry_core::LabelValue::key(self, __key);
             }
             #[inline(always)]
             fn copied(&self) -> ::telemetry_core::__private::core::option::Option<Self> {

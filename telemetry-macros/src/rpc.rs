@@ -32,17 +32,19 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 Some(FnArg::Typed(parameter)) if matches!(*parameter.ty, Type::Reference(_)) => {
                     let wanted = "a request owns what it has, since it is read from JSON: take `String`, not `&str`";
                     args.errors.push(syn::Error::new_spanned(&parameter.ty, wanted));
-                    (quote!(()), quote!(#ident(request)))
+                    (quote!(()), quote!(#ident(__telemetry_request)))
                 }
-                Some(FnArg::Typed(parameter)) => (parameter.ty.to_token_stream(), quote_spanned!(ident.span()=> #ident(request))),
+                Some(FnArg::Typed(parameter)) => {
+                    (parameter.ty.to_token_stream(), quote_spanned!(ident.span()=> #ident(__telemetry_request)))
+                }
                 _ => (quote!(()), quote_spanned!(ident.span()=> #ident())),
             };
             let boxed = quote_spanned!(ident.span()=> ::telemetry_core::__private::boxed);
             let call = if function.sig.asyncness.is_some() {
-                quote!(|request| { let _ = &request; #boxed(#call) })
+                quote!(|__telemetry_request| { let _ = &__telemetry_request; #boxed(#call) })
             } else {
                 // Called when the answer is first polled, where a panic is caught and a deadline runs.
-                quote!(|request| #boxed(async move { let _ = &request; #call }))
+                quote!(|__telemetry_request| #boxed(async move { let _ = &__telemetry_request; #call }))
             };
             // In this order, because the caret of what does not deserialise stands under the first and the last token.
             let own = caret::told(&answer, "Answered", "Own");

@@ -74,7 +74,7 @@ pub fn judged(args: &mut Args, text: &Text, (rule, function): Rule) -> TokenStre
 /// The const of a text, and its check.
 fn left_to_the_compiler(function: &str, ident: &Ident, expr: &TokenStream) -> TokenStream {
     let check = caret::check(function, ident, expr);
-    quote!(const #ident: &'static ::telemetry_core::__private::core::primitive::str = #expr; #check)
+    quote!(const #ident: &'static ::telemetry_core::__private::str = #expr; #check)
 }
 
 /// The interval of an argument in milliseconds, and as an expression, with the checks that are left to the compiler; a minute where
@@ -130,14 +130,14 @@ fn bounds_left_to_the_compiler(bounds: &impl ToTokens) -> (Option<Vec<f64>>, Tok
     let ident = Ident::new("__TELEMETRY_BOUNDS", Span::call_site());
     let check = caret::check("check_bounds", &ident, bounds);
     let reference = quote_spanned!(caret::ends(bounds).0=> &);
-    let numbers = quote!(&'static [::telemetry_core::__private::core::primitive::f64]);
+    let numbers = quote!(&'static [::telemetry_core::__private::f64]);
     (None, ident.to_token_stream(), quote!(const #ident: #numbers = #reference #bounds; #check))
 }
 
 /// Whether it is a number that is written without a point.
 fn is_whole(expr: &Expr) -> bool {
     match bare(expr.clone()) {
-        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => true,
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal.suffix() != "f64",
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(&expr),
         _ => false,
     }
@@ -151,6 +151,7 @@ fn faulty(numbers: &[f64]) -> Option<usize> {
 fn number(expr: &Expr) -> Option<f64> {
     match bare(expr.clone()) {
         Expr::Lit(ExprLit { lit: Lit::Float(literal), .. }) => literal.base10_parse().ok(),
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal.base10_digits().parse().ok(),
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => number(&expr).map(|number| -number),
         _ => None,
     }

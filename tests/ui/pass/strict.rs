@@ -1,7 +1,8 @@
 //! No prelude, shadowed core and std, forbidden unsafe code, and every warning denied.
 #![no_implicit_prelude]
 #![forbid(unsafe_code)]
-#![deny(missing_docs, warnings)]
+#![deny(missing_docs, warnings, unused, rust_2018_idioms, missing_debug_implementations, unreachable_pub)]
+#![deny(unused_qualifications, trivial_casts, unused_results, elided_lifetimes_in_paths, let_underscore_drop, unnameable_types)]
 
 /// Shadows.
 pub mod core {}
@@ -9,12 +10,14 @@ pub mod core {}
 pub mod std {}
 /// Shadows.
 pub mod linkme {}
+/// Shadows.
+pub mod alloc {}
 
 use ::telemetry_core::{Counter, Event, Histogram, Labels, Property, Rpc, RpcError, Snapshot, collector, event, metric};
 use ::telemetry_core::{property, rpc, snapshot};
 
 /// A label.
-#[derive(Labels)]
+#[derive(::std::fmt::Debug, Labels)]
 pub enum Method {
     /// One.
     Get,
@@ -23,7 +26,7 @@ pub enum Method {
 }
 
 /// Labels that borrow.
-#[derive(Labels)]
+#[derive(::std::fmt::Debug, Labels)]
 pub struct Route<'text> {
     /// Told by its address.
     pub method: &'static ::core::primitive::str,
@@ -36,7 +39,7 @@ pub struct Route<'text> {
 }
 
 /// A newtype that borrows.
-#[derive(Labels)]
+#[derive(::std::fmt::Debug, Labels)]
 pub struct Host<'text>(pub &'text str);
 
 /// Requests.
@@ -44,7 +47,7 @@ pub struct Host<'text>(pub &'text str);
 pub static REQUESTS: Counter<Route<'static>>;
 
 /// Labels.
-#[derive(Labels)]
+#[derive(::std::fmt::Debug, Labels)]
 pub struct Call {
     /// The method.
     pub method: Method,
