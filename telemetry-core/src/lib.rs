@@ -17,6 +17,9 @@
 //!
 //! An instrumented library depends on this crate with `default-features = false`, without the OpenTelemetry SDK. A program adds
 //! `telemetry-exporter` and starts it; what was recorded before is kept.
+//!
+//! The macros name this crate by the path `::telemetry_core`. A crate that depends on it by another name, as by
+//! `telemetry = { package = "telemetry-core" }`, has `extern crate telemetry as telemetry_core;` in its root.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "otel"), allow(dead_code))] // declarations of run time are made through `Telemetry` alone

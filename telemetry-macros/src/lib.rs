@@ -3,6 +3,9 @@
 //! A macro here parses, points at mistakes and delegates: its expansion is the user's item plus one registration that calls into
 //! `::telemetry_core::__private`. What is a literal is judged and written here, without the compiler's const evaluation, which takes a
 //! hundred times as long; what is another const expression there, by the same functions: `shared_modules` hands them over.
+//!
+//! The path is absolute, so that nothing in the user's crate can stand in its way. A crate that calls the dependency otherwise
+//! (`telemetry = { package = "telemetry-core" }`) says both names in its root: `extern crate telemetry as telemetry_core;`.
 
 mod args;
 mod caret;
