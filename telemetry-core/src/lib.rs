@@ -55,6 +55,7 @@ pub mod element;
 pub mod callback;
 mod hub;
 mod event;
+mod validate;
 mod registry;
 pub mod collect;
 #[cfg(feature = "otel")]
@@ -75,11 +76,12 @@ pub use metric::{
     UpDownCounter,
 };
 pub use property::{Property, PropertySource, PropertyValue};
-pub use registry::{METRICS_STREAM, Registry};
+pub use registry::Registry;
 pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};
 pub use snapshot::{Provider, Snapshot, SnapshotSource};
 #[cfg(feature = "otel")]
 pub use telemetry::{Telemetry, TelemetryBuilder};
 pub use telemetry_macros::{Labels, collector, event, metric, property, rpc, snapshot};
 pub use thread::Key;
+pub use validate::METRICS_STREAM;
 pub use value::{ExplicitValue, ExponentialValue, Point, Summary, Value};

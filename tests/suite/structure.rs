@@ -62,7 +62,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-core", &["linkme::"], &["expand.rs", "registry.rs", "own.rs", "__private.rs"]),
     ("telemetry-core", &["std::net", "std::fs", "tokio"], &[]),
     ("telemetry-core", &["thread::Builder", "thread::spawn"], &["callback.rs", "thread/tests.rs", "thread/model.rs"]),
-    ("telemetry-core", &["unsafe "], &["cell.rs", "row.rs", "thread/", "metric/family.rs"]),
+    ("telemetry-core", &["unsafe "], &["expand.rs", "cell.rs", "row.rs", "thread/", "metric/family.rs"]),
     ("telemetry-core", &["libc"], &["thread/fork.rs"]),
     ("telemetry-exporter", &["unsafe "], &[]),
     ("telemetry-macros", &["unsafe "], &[]),
