@@ -5,7 +5,7 @@ mod binary;
 mod check;
 mod diff;
 
-pub use binary::{BinaryError, read};
+pub use binary::{BinaryError, read, read_bytes};
 pub use check::duplicates;
 pub use diff::{Change, changes};
 pub use telemetry_core::meta::Record;
