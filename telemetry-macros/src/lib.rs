@@ -99,6 +99,7 @@ pub fn derive_labels(item: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro]
 pub fn shared_modules(_: TokenStream) -> TokenStream {
-    let modules = concat!("pub mod name {", include_str!("name.rs"), "}\npub mod write {", include_str!("write.rs"), "}");
+    let modules =
+        concat!("pub mod name {", include_str!("name.rs"), "}\n#[doc(hidden)] pub mod write {", include_str!("write.rs"), "}");
     modules.parse().unwrap_or_else(|_| syn::Error::new(proc_macro2::Span::call_site(), "no tokens").into_compile_error().into())
 }
