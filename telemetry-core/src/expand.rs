@@ -71,6 +71,17 @@ macro_rules! __telemetry_record {
     };
 }
 
+/// What tells the schema of what the declaration of a record is of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_schema {
+    ($record:ident) => {{
+        #[allow(unused_imports)] // one of them is
+        use $crate::__private::{Described as _, Undescribed as _};
+        || (&$crate::__private::probe(&$record)).schema()
+    }};
+}
+
 /// What finds a name when it is declared again.
 ///
 /// In one crate: an item that a crate can have once for each name, whatever its case; the compiler points at the name. In others: a
@@ -116,4 +127,4 @@ macro_rules! __telemetry_taken {
     };
 }
 
-pub use crate::{__telemetry_record as record, __telemetry_taken as taken};
+pub use crate::{__telemetry_record as record, __telemetry_schema as schema, __telemetry_taken as taken};

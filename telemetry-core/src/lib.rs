@@ -49,6 +49,7 @@ mod metric;
 mod property;
 mod snapshot;
 mod rpc;
+mod schema;
 mod entry;
 #[doc(hidden)]
 pub mod element;

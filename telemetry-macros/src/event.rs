@@ -17,7 +17,11 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Item::Static(item) => {
             let ty = &item.ty;
             let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::EventType>::Part);
-            let registration = declared.registration(ty, &part, &quote!(event(&__TELEMETRY_RECORD)));
+            let registration = declared.registration(
+                ty,
+                &part,
+                &quote!(event(&__TELEMETRY_RECORD, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD))),
+            );
             let initial = item
                 .init
                 .as_ref()

@@ -15,13 +15,14 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     };
     let mut declared = Declared::new(&mut args, &item, "\"connections\"");
     let every = text::interval(&mut args, "every");
-    let every_ms = every.1.clone();
+    let ms = &every.1;
+    let told = quote!(#ms, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD));
     declared.every = Some(every);
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::SnapshotType>::Part);
-            let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #every_ms)));
+            let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #told)));
             let initial = item
                 .init
                 .as_ref()
@@ -33,7 +34,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&function.sig.ident, return_type(function));
             let part = quote_spanned!(ty.span()=> <#ty as ::telemetry_core::__private::Captured>::Part);
             let registration =
-                declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #every_ms)));
+                declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #told)));
             expand::beside(
                 function,
                 &quote! {

@@ -12,7 +12,7 @@ use crate::name::{self, Fault};
 #[derive(Clone)]
 pub enum Text {
     Literal(LitStr),
-    Const(Expr),
+    Const(Box<Expr>),
 }
 
 impl Text {
@@ -42,7 +42,7 @@ pub fn text(args: &mut Args, key: &str) -> Option<Text> {
             args.errors.push(syn::Error::new(other.span(), format!("`{key}` is a text: write `{key} = \"…\"`")));
             None
         }
-        other => Some(Text::Const(other)),
+        other => Some(Text::Const(Box::new(other))),
     }
 }
 
