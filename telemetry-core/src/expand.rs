@@ -71,6 +71,19 @@ macro_rules! __telemetry_record {
     };
 }
 
+/// A metric that says no more than its texts, all of them literals: by far the most.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_metric {
+    ([$($head:tt)*] $ident:ident [$($ty:tt)*] [$($part:tt)*] $size:literal $fields:literal) => {
+        $($head)* static $ident: $($ty)* = {
+            $crate::__private::record!($size, [$($part)*], *$fields);
+            $crate::__private::declared!($crate::__private::element::metric(&__TELEMETRY_RECORD, &$ident));
+            <$($part)* as $crate::__private::Part>::INITIAL
+        };
+    };
+}
+
 /// What tells the schema of what the declaration of a record is of.
 #[doc(hidden)]
 #[macro_export]
@@ -127,4 +140,6 @@ macro_rules! __telemetry_taken {
     };
 }
 
-pub use crate::{__telemetry_record as record, __telemetry_schema as schema, __telemetry_taken as taken};
+pub use crate::{
+    __telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema, __telemetry_taken as taken,
+};

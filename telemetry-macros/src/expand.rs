@@ -10,6 +10,7 @@ use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitBool, Safety};
 
 use crate::args::Args;
 use crate::item::{Description, Item};
+use crate::lint;
 use crate::text::{self, Text};
 use crate::write::Meta;
 
@@ -96,6 +97,12 @@ impl Declared {
         }
     }
 
+    /// The size and the bytes of the first fields, where all texts are literals.
+    pub fn literals(&self, ty: &impl ToTokens) -> Option<(usize, Literal)> {
+        let bytes = self.literal_fields(&written(ty))?;
+        Some((bytes.len(), Literal::byte_string(&bytes)))
+    }
+
     /// The first fields of the record: a const that they need, their size, and the bytes.
     fn fields(&self, ty: &str) -> (TokenStream, TokenStream, TokenStream) {
         if let Some(bytes) = self.literal_fields(ty) {
@@ -160,6 +167,15 @@ impl Declared {
         let mut bytes = vec![0; meta.size()];
         meta.write(&mut bytes);
         Some(bytes)
+    }
+
+    /// What is said of it though it is allowed; `counter` of a metric, true where it is known to be one.
+    pub fn warned(&self, item: &Item, counter: Option<bool>) -> TokenStream {
+        let name = match (&self.name, counter) {
+            (Some(Text::Literal(name)), Some(counter)) => lint::name(&name.value(), counter, name.span()),
+            _ => None,
+        };
+        lint::told(name.into_iter().chain(lint::description(item.ident(), !self.description.is_empty())), item.attrs())
     }
 
     /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it. It is

@@ -4,6 +4,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Expr, Ident, ItemFn, Meta, ReturnType, Token, Type, Visibility};
 
@@ -25,17 +26,14 @@ pub struct StaticItem {
 
 impl Parse for Item {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        let ahead = input.fork();
-        ahead.call(Attribute::parse_outer)?;
-        ahead.parse::<Visibility>()?;
-        if !ahead.peek(Token![static]) {
-            return match input.fork().parse::<ItemFn>() {
-                Ok(_) => Ok(Self::Fn(input.parse()?)),
-                Err(_) => Err(ahead.error("expected a `static` or a function")),
-            };
-        }
+        let whole = input.fork();
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
+        if !input.peek(Token![static]) {
+            let function = whole.parse::<ItemFn>().map_err(|_| input.error("expected a `static` or a function"))?;
+            input.advance_to(&whole);
+            return Ok(Self::Fn(function));
+        }
         input.parse::<Token![static]>()?;
         if input.peek(Token![mut]) {
             return Err(input.error("a declared static is shared by all threads: remove `mut`"));
@@ -56,6 +54,14 @@ impl Item {
     /// The text of the doc comment.
     pub fn description(&self) -> Description {
         Description::of(self.attrs())
+    }
+
+    /// The name of the static or the function.
+    pub fn ident(&self) -> &Ident {
+        match self {
+            Self::Static(item) => &item.ident,
+            Self::Fn(item) => &item.sig.ident,
+        }
     }
 
     /// The attributes beside the one that declares.
@@ -120,6 +126,11 @@ impl Description {
             }
         }
         Self { text: text.trim().to_owned(), parts }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.parts.is_empty()
     }
 
     /// The whole text, where it is known here.

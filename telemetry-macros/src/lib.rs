@@ -10,6 +10,7 @@ mod event;
 mod expand;
 mod item;
 mod labels;
+mod lint;
 mod metric;
 #[allow(dead_code)] // some of it is the program's
 mod name;

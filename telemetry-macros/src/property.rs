@@ -40,7 +40,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         }
     };
     expand::finished(args, &item, || {
-        let taken = declared.taken(item.attrs());
-        quote!(#declaring #taken)
+        let (taken, warned) = (declared.taken(item.attrs()), declared.warned(&item, None));
+        quote!(#declaring #taken #warned)
     })
 }
