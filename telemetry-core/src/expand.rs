@@ -99,7 +99,10 @@ macro_rules! __telemetry_schema {
 ///
 /// In one crate: an item that a crate can have once for each name, whatever its case; the compiler points at the name. In others: a
 /// symbol that a program can have once, whose name is what the linker says then. It is in a group (COMDAT) of its place, of which the
-/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test.
+/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test. Fat LTO assembles
+/// all crates at once, before there are groups: there a label of the place keeps the first. The module is within a `const`, because
+/// the compiler puts a module of its own into an object of its own, which nothing pulls from a library; what is within another item
+/// goes where the declaration goes, which is always linked.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
@@ -122,21 +125,21 @@ macro_rules! __telemetry_taken {
         }
         $(#[$cfg])*
         #[cfg(all(target_os = "linux", not(miri)))]
-        mod $ident { // for an item, also where the declaration stands in a function
-            $crate::__private::core::arch::global_asm!(
-                $crate::__private::core::concat!(
-                    ".pushsection .telemetry.names, \"aGR\", %progbits, \"",
-                    $crate::__private::core::module_path!(),
-                    "\", comdat\n.hidden \"two declarations have one name: ",
-                    $name,
-                    "\"\n.globl \"two declarations have one name: ",
-                    $name,
-                    "\"\n\"two declarations have one name: ",
-                    $name,
-                    "\":\n.byte 0\n.popsection"
-                )
-            );
-        }
+        const _: () = {
+            mod $ident { // for an item, also where the declaration stands in a function
+                $crate::__private::core::arch::global_asm!(
+                    $crate::__private::core::concat!(
+                        ".ifndef \".L", $crate::__private::core::module_path!(),
+                        "\"\n.pushsection .telemetry.names, \"aGR\", %progbits, \"", $crate::__private::core::module_path!(),
+                        "\", comdat\n.hidden \"two declarations have one name: ", $name,
+                        "\"\n.globl \"two declarations have one name: ", $name,
+                        "\"\n\"two declarations have one name: ", $name,
+                        "\":\n\".L", $crate::__private::core::module_path!(),
+                        "\":\n.byte 0\n.popsection\n.endif"
+                    )
+                );
+            }
+        };
     };
 }
 
