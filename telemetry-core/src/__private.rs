@@ -6,12 +6,13 @@ pub use linkme;
 
 pub use crate::element::{self, CollectorPart, Element};
 pub use crate::event::EventType;
-pub use crate::expand::{declared, record, taken};
+pub use crate::expand::{declared, metric, record, schema, taken};
 pub use crate::meta::code;
-pub use crate::metric::{Metric, MetricSource, ObservedFn, ObservedType, Options, Reader, Written, initial, undeclared};
+pub use crate::metric::{Metric, MetricSource, ObservedFn, ObservedType, Options, Part, Reader, Written, initial};
 pub use crate::property::{ComputedType, PropertyFn, PropertyType};
 pub use crate::registry::TELEMETRY_DECLARATIONS_V1;
 pub use crate::rpc::{Answered, Asked, RpcFn, RpcType, boxed};
+pub use crate::schema::{Described, Undescribed, probe};
 pub use crate::snapshot::{Captured, SnapshotFn, SnapshotType};
 pub use crate::write::{LabelMeta, Meta, encode_labels, labels_size};
 

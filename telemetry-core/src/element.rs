@@ -12,6 +12,7 @@ use crate::meta::{MetaError, code};
 use crate::metric::{MetricSource, Of, Part, Written, part};
 use crate::property::PropertySource;
 use crate::rpc::RpcSource;
+use crate::schema::Schema;
 use crate::snapshot::SnapshotSource;
 
 /// One declaration of the program.
@@ -32,9 +33,9 @@ enum Behind {
     /// With the code of its kind.
     Metric(u8, &'static dyn MetricSource),
     Property(&'static dyn PropertySource),
-    Event,
+    Event(Schema),
     /// With its interval in milliseconds.
-    Snapshot(u64, &'static dyn SnapshotSource),
+    Snapshot(Schema, u64, &'static dyn SnapshotSource),
     Rpc(&'static dyn RpcSource),
     Collector(fn()),
 }
@@ -43,18 +44,21 @@ impl Element {
     /// The declaration. Cost: the first time the reading of the record, later a load.
     pub fn entry(&'static self) -> &'static Entry {
         self.entry.get_or_init(|| {
-            let (kind, item) = match self.behind {
-                Behind::Metric(code, metric) => (Kind::Metric(MetricKind::of_code(code)), Item::Metric(Source::Linked(metric))),
-                Behind::Property(property) => (Kind::Property, Item::Property(Source::Linked(property))),
-                Behind::Event => (Kind::Event, Item::Event),
-                Behind::Snapshot(ms, snapshot) => {
-                    (Kind::Snapshot { every: Duration::from_millis(ms) }, Item::Snapshot(Source::Linked(snapshot)))
+            let (kind, item, schema): (_, _, Option<Schema>) = match self.behind {
+                Behind::Metric(code, metric) => {
+                    (Kind::Metric(MetricKind::of_code(code)), Item::Metric(Source::Linked(metric)), None)
                 }
-                Behind::Rpc(rpc) => (Kind::Rpc, Item::Rpc(Source::Linked(rpc))),
-                Behind::Collector(run) => (Kind::Collector, Item::Collector(run)),
+                Behind::Property(property) => (Kind::Property, Item::Property(Source::Linked(property)), None),
+                Behind::Event(schema) => (Kind::Event, Item::Event, Some(schema)),
+                Behind::Snapshot(schema, ms, snapshot) => {
+                    let every = Duration::from_millis(ms);
+                    (Kind::Snapshot { every }, Item::Snapshot(Source::Linked(snapshot)), Some(schema))
+                }
+                Behind::Rpc(rpc) => (Kind::Rpc, Item::Rpc(Source::Linked(rpc)), None),
+                Behind::Collector(run) => (Kind::Collector, Item::Collector(run), None),
             };
             let declaration = self.read().unwrap_or_else(|_| Declaration::new("")); // `validate` tells
-            Entry::new(declaration, kind, item)
+            Entry::new(declaration, kind, item).with_schema(schema)
         })
     }
 
@@ -70,7 +74,7 @@ impl Element {
 /// What the type of a collector tells.
 pub type CollectorPart = Of<fn(), (), { code::COLLECTOR }>;
 
-part!(fn fn(), code::COLLECTOR);
+part!(fn fn(), code::COLLECTOR, ());
 
 /// A function that makes the element of a record, by what it is of.
 macro_rules! element {
@@ -88,7 +92,7 @@ macro_rules! element {
 
 element!(metric(source: &'static P::Source) where MetricSource, Behind::Metric(P::KIND, source));
 element!(property(source: &'static P::Source) where PropertySource, Behind::Property(source));
-element!(event(), Behind::Event);
-element!(snapshot(source: &'static P::Source, every_ms: u64) where SnapshotSource, Behind::Snapshot(every_ms, source));
+element!(event(schema: Schema), Behind::Event(schema));
+element!(snapshot(source: &'static P::Source, every_ms: u64, schema: Schema) where SnapshotSource, Behind::Snapshot(schema, every_ms, source));
 element!(rpc(source: &'static P::Source) where RpcSource, Behind::Rpc(source));
 element!(collector(run: fn()), Behind::Collector(run));

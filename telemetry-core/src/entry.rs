@@ -10,6 +10,7 @@ use crate::declaration::{Declaration, Kind};
 use crate::metric::MetricSource;
 use crate::property::PropertySource;
 use crate::rpc::RpcSource;
+use crate::schema::Schema;
 use crate::snapshot::SnapshotSource;
 
 /// A reference for the length of the program, or one that is owned.
@@ -44,6 +45,7 @@ pub struct Entry {
     pub(crate) declaration: Declaration,
     pub(crate) kind: Kind,
     pub(crate) item: Item,
+    schema: Option<Schema>,
     /// Held while its callback runs: it runs once at a time, and a second caller waits.
     pub(crate) running: Mutex<()>,
     /// Set while a callback that was reported late still runs. Nobody waits for it: it holds one thread, not one for each collection.
@@ -55,7 +57,21 @@ pub struct Entry {
 impl Entry {
     pub(crate) fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
         let (running, overdue) = (Mutex::new(()), AtomicBool::new(false));
-        Self { declaration, kind, item, running, overdue, failures: AtomicU64::new(0), last_failure: Mutex::new(None) }
+        Self {
+            declaration,
+            kind,
+            item,
+            schema: None,
+            running,
+            overdue,
+            failures: AtomicU64::new(0),
+            last_failure: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn with_schema(mut self, schema: Option<Schema>) -> Self {
+        self.schema = schema;
+        self
     }
 
     /// Name, unit, description and place.
@@ -71,6 +87,12 @@ impl Entry {
     /// What was declared.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The JSON schema of what an event or a snapshot is of; none where its type does not derive `schemars::JsonSchema`, where the
+    /// feature `schemars` is off, and for what was declared at run time.
+    pub fn schema(&self) -> Option<serde_json::Value> {
+        self.schema.and_then(|schema| schema())
     }
 
     /// The source of a property.

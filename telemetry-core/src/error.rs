@@ -34,6 +34,15 @@ pub enum DeclareError {
         /// Kind, unit and place of the other.
         again: String,
     },
+    /// Two metrics have names that Prometheus does not tell apart.
+    Prometheus {
+        /// The name that it would show.
+        name: String,
+        /// Name and place of the first.
+        first: String,
+        /// Name and place of the other.
+        again: String,
+    },
     /// The record of a linked declaration is not what was compiled: somebody changed the program.
     Damaged(MetaError),
     /// The name of an event or a snapshot is that of the stream of all metrics.
@@ -58,6 +67,9 @@ impl fmt::Display for DeclareError {
             }
             Self::Unlike { name, first, again } => {
                 write!(f, "the shared name \"{name}\" is of different metrics: {first}, and {again}; wanted one kind and one unit")
+            }
+            Self::Prometheus { name, first, again } => {
+                write!(f, "Prometheus shows two metrics as \"{name}\": {first} and {again}; wanted another name for one of them")
             }
             Self::Damaged(error) => write!(f, "this program's declarations are not as they were compiled: {error}"),
             Self::Reserved { name, place } => {

@@ -76,7 +76,7 @@ impl<T: Serialize + 'static> EventType for Event<T> {
     type Part = Of<Self, (), { code::EVENT }>;
 }
 
-part!(<T> static Event<T>, (), code::EVENT, Event::new());
+part!(<T> static Event<T>, (), code::EVENT, Event::new(), T);
 
 impl<T, const FIELDS: usize, const MODULE: usize> Written<FIELDS, Of<Event<T>, (), { code::EVENT }>, MODULE> {
     /// The event with its element of the registry.

@@ -72,11 +72,39 @@ macro_rules! __telemetry_record {
     };
 }
 
+/// A metric that says no more than its texts, all of them literals: by far the most.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_metric {
+    ([$($head:tt)*] $ident:ident [$($ty:tt)*] [$begin:tt $($part:tt)*] $end:tt [$($taken:tt)*] $size:literal $fields:literal) => {
+        $($head)* static $ident: $($ty)* = {
+            $crate::__private::record!($size, [$begin $($part)*] $end, *$fields);
+            $crate::__private::declared!($crate::__private::element::metric(&__TELEMETRY_RECORD, &$ident));
+            $($taken)*
+            <$($part)* as $crate::__private::Part>::INITIAL
+        };
+    };
+}
+
+/// What tells the schema of what the declaration of a record is of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_schema {
+    ($record:ident) => {{
+        #[allow(unused_imports)] // one of them is
+        use $crate::__private::{Described as _, Undescribed as _};
+        || (&$crate::__private::probe(&$record)).schema()
+    }};
+}
+
 /// What finds a name when it is declared again.
 ///
 /// In one crate: an item that a crate can have once for each name, whatever its case; the compiler points at the name. In others: a
 /// symbol that a program can have once, whose name is what the linker says then. It is in a group (COMDAT) of its place, of which the
-/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test.
+/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test. Fat LTO assembles
+/// all crates at once, before there are groups: there a label of the place keeps the first. All of this is within the item that is
+/// declared or the `const` beside it, because the compiler puts a module of its own into an object of its own, which nothing pulls from a
+/// library; what is within another item goes where the declaration goes, which is always linked.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
@@ -95,11 +123,12 @@ macro_rules! __telemetry_taken {
         macro_rules! $ident {
             () => {};
         }
-        #[cfg(all(target_os = "linux", not(miri)))]
+        #[cfg(all(target_os = "linux", not(miri)))] // in a module, since it is for items
         mod $ident {
-            // for an item, also where the declaration stands in a function
             $crate::__private::core::arch::global_asm!($crate::__private::core::concat!(
-                ".pushsection .telemetry.names, \"aGR\", %progbits, \"",
+                ".ifndef \".L",
+                $crate::__private::core::module_path!(),
+                "\"\n.pushsection .telemetry.names, \"aGR\", %progbits, \"",
                 $crate::__private::core::module_path!(),
                 "\", comdat\n.hidden \"two declarations have one name: ",
                 $name,
@@ -107,10 +136,14 @@ macro_rules! __telemetry_taken {
                 $name,
                 "\"\n\"two declarations have one name: ",
                 $name,
-                "\":\n.byte 0\n.popsection"
+                "\":\n\".L",
+                $crate::__private::core::module_path!(),
+                "\":\n.byte 0\n.popsection\n.endif"
             ));
         }
     };
 }
 
-pub use crate::{__telemetry_record as record, __telemetry_taken as taken};
+pub use crate::{
+    __telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema, __telemetry_taken as taken,
+};

@@ -52,12 +52,14 @@ mod metric;
 mod property;
 mod snapshot;
 mod rpc;
+mod schema;
 mod entry;
 #[doc(hidden)]
 pub mod element;
 pub mod callback;
 mod hub;
 mod event;
+mod validate;
 mod registry;
 pub mod collect;
 #[cfg(feature = "otel")]
@@ -86,11 +88,12 @@ pub use metric::{
 #[doc(hidden)]
 pub use property::Computed;
 pub use property::{Property, PropertySource, PropertyValue};
-pub use registry::{METRICS_STREAM, Registry};
+pub use registry::Registry;
 pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};
 pub use snapshot::{Provider, Snapshot, SnapshotSource};
 #[cfg(feature = "otel")]
 pub use telemetry::{Telemetry, TelemetryBuilder};
 pub use telemetry_macros::{Labels, collector, event, metric, property, rpc, snapshot};
 pub use thread::Key;
+pub use validate::METRICS_STREAM;
 pub use value::{ExplicitValue, ExponentialValue, Point, Summary, Value};

@@ -248,7 +248,7 @@ impl Linked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::write::{LabelMeta, Meta, encode_labels, labels_size};
+    use crate::write::{self, LabelMeta, Meta};
 
     const BOUNDS: &[f64] = &[0.5, 1.0];
     const META: Meta = Meta {
@@ -271,8 +271,7 @@ mod tests {
     ];
 
     fn record() -> Vec<u8> {
-        let labels: [u8; labels_size(LABELS)] = encode_labels(LABELS);
-        [&FIELDS[..], &[code::COUNTER, !code::COUNTER], &labels, b"some_crate::calls\0some_crate::calls\0"].concat()
+        write::record(&META, code::COUNTER, LABELS, "some_crate::calls")
     }
 
     fn section() -> Vec<u8> {

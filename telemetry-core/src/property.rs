@@ -142,8 +142,8 @@ impl<T: Computed> ComputedType for T {
     type Part = Of<PropertyFn<T>, (), { code::PROPERTY }>;
 }
 
-part!(<T> static Property<T>, (), code::PROPERTY, Property::new());
-part!(<T> fn PropertyFn<T>, code::PROPERTY);
+part!(<T> static Property<T>, (), code::PROPERTY, Property::new(), ());
+part!(<T> fn PropertyFn<T>, code::PROPERTY, ());
 
 /// A property computed by a function on demand.
 #[doc(hidden)]

@@ -191,8 +191,8 @@ impl<T: Serialize + 'static> Answered for Result<T, RpcError> {
     type Own = Self;
 }
 
-part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new());
-part!(<Q, A> fn RpcFn<Q, A>, code::RPC);
+part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new(), ());
+part!(<Q, A> fn RpcFn<Q, A>, code::RPC, ());
 
 type Boxed<A> = Pin<Box<dyn Future<Output = A> + Send>>;
 

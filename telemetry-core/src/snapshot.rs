@@ -99,8 +99,8 @@ impl<T: Serialize + 'static> Captured for T {
     type Part = Of<SnapshotFn<T>, (), { code::SNAPSHOT }>;
 }
 
-part!(<T> static Snapshot<T>, (), code::SNAPSHOT, Snapshot::new());
-part!(<T> fn SnapshotFn<T>, code::SNAPSHOT);
+part!(<T> static Snapshot<T>, (), code::SNAPSHOT, Snapshot::new(), T);
+part!(<T> fn SnapshotFn<T>, code::SNAPSHOT, T);
 
 /// A snapshot made by a function.
 #[doc(hidden)]

@@ -32,6 +32,13 @@ pub fn part_with(ty: &impl ToTokens, of: &str, argument: &TokenStream) -> TokenS
     quote!(#part #argument)
 }
 
+/// A part between the first and the last token of the type of a record, for the caret of a mistake that the compiler finds in all of it.
+pub fn framed(part: &TokenStream) -> TokenStream {
+    let (first, last) = ends(part);
+    let (begin, end) = (quote_spanned!(first=> ::), quote_spanned!(last=> >));
+    quote!([#begin #part] #end)
+}
+
 /// A call of a function of `telemetry_core::__private` at compile time that judges what was written as `judged`.
 pub fn check(function: &str, argument: &Ident, judged: &impl ToTokens) -> TokenStream {
     let (first, last) = ends(judged);

@@ -17,7 +17,11 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Item::Static(item) => {
             let ty = &item.ty;
             let part = caret::part(ty, "EventType");
-            let registration = declared.registration(ty, &part, &quote!(event(&__TELEMETRY_RECORD)));
+            let registration = declared.registration(
+                ty,
+                &part,
+                &quote!(event(&__TELEMETRY_RECORD, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD))),
+            );
             let initial = item
                 .init
                 .as_ref()
@@ -30,5 +34,6 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             quote!()
         }
     };
-    expand::finished(args, &item, "EventType", declaring)
+    let warned = declared.warned(&item, None);
+    expand::finished(args, &item, "EventType", quote!(#declaring #warned))
 }

@@ -4,12 +4,13 @@
 use std::env;
 
 use proc_macro2::{Literal, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitBool, Safety};
 
 use crate::args::Args;
 use crate::caret;
 use crate::item::{Description, Item, StaticItem};
+use crate::lint;
 use crate::text::{self, Text};
 use crate::write::Meta;
 
@@ -97,16 +98,20 @@ impl Declared {
     pub fn registration(&self, ty: &impl ToTokens, part: &TokenStream, element: &TokenStream) -> TokenStream {
         let (meta, size, fields) = self.fields(&written(ty));
         let (checks, taken) = (&self.checks, self.taken());
-        // The type of the record begins and ends with these, for the caret of a mistake that the compiler finds in all of it.
-        let (first, last) = caret::ends(part);
-        let (begin, end) = (quote_spanned!(first=> ::), quote_spanned!(last=> >));
+        let framed = caret::framed(part);
         quote! {
             #checks
             #meta
-            ::telemetry_core::__private::record!(#size, [#begin #part] #end, #fields);
+            ::telemetry_core::__private::record!(#size, #framed, #fields);
             ::telemetry_core::__private::declared!(::telemetry_core::__private::element::#element);
             #taken
         }
+    }
+
+    /// The size and the bytes of the first fields, where all texts are literals.
+    pub fn literals(&self, ty: &impl ToTokens) -> Option<(usize, Literal)> {
+        let bytes = self.literal_fields(&written(ty))?;
+        Some((bytes.len(), Literal::byte_string(&bytes)))
     }
 
     /// The first fields of the record: a const that they need, their size, and the bytes.
@@ -175,8 +180,17 @@ impl Declared {
         Some(bytes)
     }
 
+    /// What is said of it though it is allowed; `counter` of a metric, true where it is known to be one.
+    pub fn warned(&self, item: &Item, counter: Option<bool>) -> TokenStream {
+        let name = match (&self.name, counter) {
+            (Some(Text::Literal(name)), Some(counter)) => lint::name(&name.value(), counter, name.span()),
+            _ => None,
+        };
+        lint::told(name.into_iter().chain(lint::description(item.ident(), !self.description.is_empty())), item.attrs())
+    }
+
     /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it.
-    fn taken(&self) -> TokenStream {
+    pub fn taken(&self) -> TokenStream {
         let Some(Text::Literal(name)) = &self.name else { return quote!() };
         // Made here, but seen where the name stands.
         let span = Span::call_site().located_at(name.span());

@@ -4,6 +4,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Expr, Ident, ItemFn, Meta, ReturnType, Token, TraitItemFn, Type, Visibility};
 
@@ -29,17 +30,15 @@ pub struct StaticItem {
 
 impl Parse for Item {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        let ahead = input.fork();
-        ahead.call(Attribute::parse_outer)?;
-        ahead.parse::<Visibility>()?;
-        if !ahead.peek(Token![static]) {
-            return match input.fork().parse::<ItemFn>() {
-                Ok(_) => Ok(Self::Fn(input.parse()?)),
-                Err(_) => Err(refused(input, &ahead)),
-            };
-        }
+        let whole = input.fork();
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
+        if !input.peek(Token![static]) {
+            let again = whole.fork();
+            let function = whole.parse::<ItemFn>().map_err(|_| refused(&again, input))?;
+            input.advance_to(&whole);
+            return Ok(Self::Fn(function));
+        }
         input.parse::<Token![static]>()?;
         let mutable = input.parse()?;
         let ident = input.parse()?;
@@ -55,8 +54,8 @@ impl Parse for Item {
 }
 
 /// Why an item is refused that is neither a static nor a whole function; `ahead` is behind its visibility.
-fn refused(input: ParseStream, ahead: ParseStream) -> syn::Error {
-    match input.fork().parse::<TraitItemFn>() {
+fn refused(whole: ParseStream, ahead: ParseStream) -> syn::Error {
+    match whole.parse::<TraitItemFn>() {
         Ok(function) => {
             syn::Error::new(function.sig.ident.span(), "a function without a body cannot be declared: nothing can be called")
         }
@@ -69,6 +68,14 @@ impl Item {
     /// The text of the doc comment.
     pub fn description(&self) -> Description {
         Description::of(self.attrs())
+    }
+
+    /// The name of the static or the function.
+    pub fn ident(&self) -> &Ident {
+        match self {
+            Self::Static(item) => &item.ident,
+            Self::Fn(item) => &item.sig.ident,
+        }
     }
 
     /// The attributes beside the one that declares.
@@ -86,7 +93,7 @@ impl Item {
             Self::Static(item) => {
                 let begin = || {
                     let part = caret::part(&item.ty, of);
-                    quote!(::telemetry_core::__private::undeclared::<#part>())
+                    quote!(<#part as ::telemetry_core::__private::Part>::INITIAL)
                 };
                 item.with(item.init.as_ref().map_or_else(begin, ToTokens::to_token_stream))
             }
@@ -137,6 +144,11 @@ impl Description {
             }
         }
         Self { text: text.trim().to_owned(), parts }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.parts.is_empty()
     }
 
     /// The whole text, where it is known here.

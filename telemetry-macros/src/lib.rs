@@ -16,6 +16,7 @@ mod event;
 mod expand;
 mod item;
 mod labels;
+mod lint;
 mod metric;
 #[allow(dead_code)] // some of it is the program's
 mod name;
@@ -105,6 +106,7 @@ pub fn derive_labels(item: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro]
 pub fn shared_modules(_: TokenStream) -> TokenStream {
-    let modules = concat!("pub mod name {", include_str!("name.rs"), "}\npub mod write {", include_str!("write.rs"), "}");
+    let modules =
+        concat!("pub mod name {", include_str!("name.rs"), "}\n#[doc(hidden)] pub mod write {", include_str!("write.rs"), "}");
     modules.parse().unwrap_or_else(|_| syn::Error::new(proc_macro2::Span::call_site(), "no tokens").into_compile_error().into())
 }

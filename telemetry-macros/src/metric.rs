@@ -1,8 +1,8 @@
 //! `#[metric]`: on a static it declares an instrument, on a function a value that is observed at each collection.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Expr, ExprLit, Lit, PathArguments, Type};
+use syn::{Expr, ExprLit, Ident, Lit, PathArguments, Type};
 
 use crate::args::Args;
 use crate::caret;
@@ -17,11 +17,18 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Err(left) => return left,
     };
     let mut declared = Declared::new(&mut args, &item, "\"requests\"");
+    let counter;
     let declaring = match &item {
-        Item::Static(item) => on_static(&mut args, item, &mut declared),
+        Item::Static(item) => {
+            counter = instrument(&item.ty).is_some_and(|(name, _)| name.ends_with("Counter") && name != "UpDownCounter");
+            on_static(&mut args, item, &mut declared)
+        }
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "an observed metric", 0, false);
             let kind = observed_kind(&mut args);
+            counter = kind == "COUNTER";
+            let kind = Ident::new(kind, Span::call_site());
+            let kind = quote!({ ::telemetry_core::__private::code::#kind });
             let (ident, ty) = (&function.sig.ident, return_type(function));
             let part = caret::part_with(&ty, "ObservedType", &kind);
             let registration = declared.registration(&ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)));
@@ -35,7 +42,8 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, "Metric", declaring)
+    let warned = declared.warned(&item, Some(counter));
+    expand::finished(args, &item, "Metric", quote!(#declaring #warned))
 }
 
 fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> TokenStream {
@@ -58,6 +66,11 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
     }
     let (ident, ty) = (&item.ident, &item.ty);
     let part = caret::part(ty, "Metric");
+    let plain = item.init.is_none() && declared.bounds.is_none() && args.get("max_series").is_none();
+    if let (true, Some((size, fields))) = (plain, declared.literals(ty)) {
+        let (attrs, vis, framed, taken) = (&item.attrs, &item.vis, caret::framed(&part), declared.taken());
+        return quote!(::telemetry_core::__private::metric!([#(#attrs)* #vis] #ident [#ty] #framed [#taken] #size #fields););
+    }
     let registration = declared.registration(ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &#ident)));
     let initial = item
         .init
@@ -92,7 +105,7 @@ fn instrument(ty: &Type) -> Option<(String, bool)> {
 }
 
 /// The code of the kind of an observed function.
-fn observed_kind(args: &mut Args) -> TokenStream {
+fn observed_kind(args: &mut Args) -> &'static str {
     for key in ["bounds", "max_series"] {
         if let Some(key) = args.key(key).cloned() {
             let error = syn::Error::new(key.span(), format!("`{key}` belongs on a static; an observed function has none"));
@@ -100,7 +113,7 @@ fn observed_kind(args: &mut Args) -> TokenStream {
         }
     }
     let wanted = "wanted \"gauge\", \"counter\" or \"up_down_counter\"";
-    let kind = match args.get("kind") {
+    match args.get("kind") {
         None => "GAUGE",
         Some(Expr::Lit(ExprLit { lit: Lit::Str(kind), .. })) => match kind.value().as_str() {
             "gauge" => "GAUGE",
@@ -117,7 +130,5 @@ fn observed_kind(args: &mut Args) -> TokenStream {
             args.errors.push(error);
             "GAUGE"
         }
-    };
-    let kind = syn::Ident::new(kind, proc_macro2::Span::call_site());
-    quote!({ ::telemetry_core::__private::code::#kind })
+    }
 }

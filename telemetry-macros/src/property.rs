@@ -39,5 +39,6 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, "PropertyType", declaring)
+    let warned = declared.warned(&item, None);
+    expand::finished(args, &item, "PropertyType", quote!(#declaring #warned))
 }

@@ -66,5 +66,6 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, "RpcType", declaring)
+    let warned = declared.warned(&item, None);
+    expand::finished(args, &item, "RpcType", quote!(#declaring #warned))
 }

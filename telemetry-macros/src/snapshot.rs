@@ -15,13 +15,14 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
     };
     let mut declared = Declared::new(&mut args, &item, "\"connections\"");
     let (every, every_ms, checks) = text::interval(&mut args, "every");
-    declared.every = Some((every, every_ms.clone()));
+    let told = quote!(#every_ms, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD));
+    declared.every = Some((every, every_ms));
     declared.checks.extend(checks);
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = caret::part(ty, "SnapshotType");
-            let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #every_ms)));
+            let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #told)));
             let initial = item
                 .init
                 .as_ref()
@@ -33,7 +34,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&function.sig.ident, return_type(function));
             let part = caret::part(&ty, "Captured");
             let registration =
-                declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #every_ms)));
+                declared.registration(&ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #told)));
             expand::beside(
                 function,
                 &quote! {
@@ -44,5 +45,6 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             )
         }
     };
-    expand::finished(args, &item, "SnapshotType", declaring)
+    let warned = declared.warned(&item, None);
+    expand::finished(args, &item, "SnapshotType", quote!(#declaring #warned))
 }

@@ -187,12 +187,25 @@ pub const fn labels_size(labels: &[LabelMeta]) -> usize {
 #[doc(hidden)]
 pub const fn encode_labels<const N: usize>(labels: &[LabelMeta]) -> [u8; N] {
     let mut out = [0; N];
+    write_labels(labels, &mut out);
+    out
+}
+
+const fn write_labels(labels: &[LabelMeta], out: &mut [u8]) {
     let (head, fields) = out.split_at_mut(HEAD_BYTES);
     if !fields.is_empty() {
         Fields { out: fields, len: 0 }.put_labels(labels);
     }
     write_head(head, fields);
-    out
+}
+
+/// A whole record, for tests of who reads them.
+#[doc(hidden)]
+pub fn record(meta: &Meta, kind: u8, labels: &[LabelMeta], module: &str) -> Vec<u8> {
+    let (mut fields, mut told) = (vec![0; meta.size()], vec![0; labels_size(labels)]);
+    meta.write(&mut fields);
+    write_labels(labels, &mut told);
+    [fields, vec![kind, !kind], told, format!("{module}\0{module}\0").into_bytes()].concat()
 }
 
 const fn write_head(head: &mut [u8], fields: &[u8]) {

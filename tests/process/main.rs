@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod binaries;
+mod builds;
 mod clients;
 mod resume;
 mod seed;

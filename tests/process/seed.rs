@@ -154,3 +154,60 @@ fn the_rpc_of_the_node_finds_a_peer_and_says_what_it_cannot() {
     assert!(found["addresses"].as_array().is_some_and(|addresses| !addresses.is_empty()), "{found}");
     assert!(node.json(&["rpcs"]).as_array().is_some_and(|rpcs| rpcs.iter().any(|rpc| rpc["name"] == "libp2p_kad_find_peer")));
 }
+
+#[test]
+fn each_event_and_snapshot_has_a_schema_that_its_messages_keep_to() {
+    let node = network();
+    for row in rows().iter().filter(|row| ["event", "snapshot"].contains(&&*row.kind)) {
+        let schema = node.json(&["schema", &row.name]);
+        let messages = until(COUNTERS_MOVE_WITHIN, || {
+            let messages = node.json_lines(&[&format!("{}s", row.kind), &row.name]);
+            if messages.is_empty() { Err(format!("{} has no message", row.name)) } else { Ok(messages) }
+        });
+        for message in &messages {
+            let data = &message["message"];
+            keeps(&schema, &schema, data).unwrap_or_else(|error| panic!("{}: {error} in {data} by {schema}", row.name));
+        }
+    }
+    let refused = node.telemetry(&["schema", "libp2p_host_os"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.contains("the property \"libp2p_host_os\" has no schema"), "{refused}");
+}
+
+/// Whether a value keeps to a schema, as far as types, properties, items and references tell.
+fn keeps(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).ok_or_else(|| format!("{reference} leads nowhere"))?;
+        return keeps(root, target, value);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        return any.iter().map(|schema| keeps(root, schema, value)).find(Result::is_ok).unwrap_or(Err("none of anyOf".to_owned()));
+    }
+    let types: Vec<_> = schema["type"]
+        .as_str()
+        .into_iter()
+        .chain(schema["type"].as_array().into_iter().flatten().filter_map(Value::as_str))
+        .collect();
+    let is = |name: &&str| match *name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        _ => false,
+    };
+    if !types.iter().any(is) {
+        return Err(format!("{value} is none of {types:?}"));
+    }
+    for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        value.get(key).filter(|_| value.is_object()).ok_or_else(|| format!("{key} is missing"))?;
+    }
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(key).or_else(|| schema.get("additionalProperties"));
+        keeps(root, known.ok_or_else(|| format!("{key} is not known"))?, inner)?;
+    }
+    value.as_array().into_iter().flatten().try_for_each(|inner| keeps(root, &schema["items"], inner))
+}

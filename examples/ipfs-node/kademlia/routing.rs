@@ -3,6 +3,7 @@
 use libp2p::PeerId;
 use libp2p::kad::store::MemoryStore;
 use libp2p::kad::{self, NodeStatus};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telemetry_core::{Rpc, RpcError, Snapshot, rpc, snapshot};
 
@@ -19,7 +20,7 @@ pub static ROUTING_TABLE: Snapshot<Option<RoutingTable>>;
 pub static FIND_PEER: Rpc<FindPeer, Found>;
 
 /// The routing table at one moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RoutingTable {
     /// Peers in all buckets.
     pub peers: usize,
@@ -28,7 +29,7 @@ pub struct RoutingTable {
 }
 
 /// One k-bucket.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Bucket {
     /// The distance of its peers is at least 2 to the power of this.
     pub index: u32,
@@ -36,7 +37,7 @@ pub struct Bucket {
 }
 
 /// One peer in a k-bucket.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Entry {
     pub peer: String,
     /// `connected` or `disconnected`.

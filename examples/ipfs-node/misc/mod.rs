@@ -3,6 +3,7 @@
 pub mod traceroute;
 
 use libp2p::ping;
+use schemars::JsonSchema;
 use serde::Serialize;
 use telemetry_core::{Event, event};
 
@@ -10,7 +11,7 @@ use telemetry_core::{Event, event};
 #[event(name = "libp2p_misc_ping")]
 static PINGS: Event<Ping>;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Ping {
     peer: String,
     /// Microseconds.

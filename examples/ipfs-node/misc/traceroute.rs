@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use telemetry_core::{Event, event};
 use tokio::process::Command;
@@ -25,7 +26,7 @@ const TRACE_EVERY: Duration = Duration::from_secs(10);
 const TRACE_TIME_MAX: Duration = Duration::from_secs(30);
 const HOPS_MAX: u8 = 30;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Traceroute {
     peer: String,
     address: IpAddr,
@@ -35,7 +36,7 @@ struct Traceroute {
 }
 
 /// One step of the route. Without an address, nothing answered there.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, JsonSchema, Serialize)]
 struct Hop {
     ttl: u8,
     #[serde(skip_serializing_if = "Option::is_none")]

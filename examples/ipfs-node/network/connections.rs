@@ -13,6 +13,7 @@ use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use telemetry_core::{Gauge, Snapshot, metric, snapshot};
 
@@ -25,7 +26,7 @@ static ACTIVE: Gauge;
 pub static CONNECTIONS: Snapshot<Vec<Connection>>;
 
 /// One open connection, at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Connection {
     pub peer: String,
     pub address: String,

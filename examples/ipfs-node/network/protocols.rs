@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use telemetry_core::snapshot;
 
@@ -37,7 +38,7 @@ fn protocol_stats() -> BTreeMap<String, Spoken> {
 }
 
 /// The bytes of one protocol, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Spoken {
     #[serde(rename = "in")]
     bytes_in: u64,

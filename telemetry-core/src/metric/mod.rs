@@ -21,7 +21,7 @@ pub use series::{Handle, Series};
 pub use timer::{Recorder, Timer};
 pub use up_down_counter::UpDownCounter;
 pub(crate) use written::part;
-pub use written::{Of, Part, Written, initial, undeclared};
+pub use written::{Of, Part, Written, initial};
 
 use std::sync::Arc;
 

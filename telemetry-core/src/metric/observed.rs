@@ -73,6 +73,7 @@ impl<T: 'static, L: Labels, const KIND: u8> Part for Of<ObservedFn<T>, L, KIND> 
     const PART: Self = Self::BYTES;
     const KIND: u8 = KIND;
     type Source = ObservedFn<T>;
+    type Told = ();
     type Item = ();
     const INITIAL: Self::Item = ();
 }

@@ -161,7 +161,7 @@ macro_rules! instrument {
             }
         }
 
-        $crate::metric::part!(<L: $crate::Labels> static $name<L>, L, $crate::MetricKind::$kind.code(), $name::new());
+        $crate::metric::part!(<L: $crate::Labels> static $name<L>, L, $crate::MetricKind::$kind.code(), $name::new(), ());
 
         impl<L: $crate::Labels> $crate::metric::MetricSource for $name<L> {
             fn read(&self, $reader: &$crate::metric::Reader, points: &mut Vec<$crate::value::Point>) {

@@ -32,6 +32,8 @@ pub trait Part: Copy {
     const KIND: u8;
     /// What is read or called.
     type Source: 'static;
+    /// What an event or a snapshot is of; `()` where there is no such thing.
+    type Told;
     /// The declared static; `()` where a function is declared.
     type Item;
     /// What it begins with, where the declaration does not say.
@@ -64,28 +66,25 @@ pub const fn initial<const FIELDS: usize, P: Part, const MODULE: usize>(_: &Writ
     P::INITIAL
 }
 
-/// A static in the place of one whose declaration has mistakes.
-pub const fn undeclared<P: Part>() -> P::Item {
-    P::INITIAL
-}
-
 /// Implements `Part` for what a declared item is: `static` with what it begins with, or `fn`.
 macro_rules! part {
-    ($(<$($parameter:ident $(: $bound:path)?),*>)? static $item:ty, $labels:ty, $kind:expr, $initial:expr) => {
+    ($(<$($parameter:ident $(: $bound:path)?),*>)? static $item:ty, $labels:ty, $kind:expr, $initial:expr, $told:ty) => {
         impl$(<$($parameter: 'static $(+ $bound)?),*>)? $crate::metric::Part for $crate::metric::Of<$item, $labels, { $kind }> {
             const PART: Self = Self::BYTES;
             const KIND: u8 = $kind;
             type Source = $item;
+            type Told = $told;
             type Item = $item;
             #[allow(clippy::declare_interior_mutable_const)]
             const INITIAL: Self::Item = $initial;
         }
     };
-    ($(<$($parameter:ident $(: $bound:path)?),*>)? fn $item:ty, $kind:expr) => {
+    ($(<$($parameter:ident $(: $bound:path)?),*>)? fn $item:ty, $kind:expr, $told:ty) => {
         impl$(<$($parameter: 'static $(+ $bound)?),*>)? $crate::metric::Part for $crate::metric::Of<$item, (), { $kind }> {
             const PART: Self = Self::BYTES;
             const KIND: u8 = $kind;
             type Source = $item;
+            type Told = $told;
             type Item = ();
             const INITIAL: Self::Item = ();
         }

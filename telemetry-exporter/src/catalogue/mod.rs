@@ -11,7 +11,7 @@ mod markdown;
 mod panel;
 mod dashboard;
 
-pub use binary::{BinaryError, read};
+pub use binary::{BinaryError, read, read_bytes};
 pub use check::{Collision, collisions, duplicates};
 pub use dashboard::dashboard;
 pub use diff::{Change, changes};

@@ -58,6 +58,11 @@ pub enum Command {
     Streams,
     /// All declarations, with the failures of their callbacks.
     Catalogue,
+    /// The JSON schema of an event or a snapshot.
+    Schema {
+        /// The event or snapshot.
+        name: String,
+    },
     /// The metrics of the newest collection.
     Metrics {
         /// Every collection that is held, from the place on.

@@ -38,6 +38,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Properties { names } => properties(&mut client, names, json).await,
         Command::Streams => streams(&mut client, json).await,
         Command::Catalogue => catalogue(&mut client, json).await,
+        Command::Schema { name } => schema(&mut client, name).await,
         Command::Rpcs => rpcs(&mut client, json).await,
         Command::Call { name, request } => {
             let answer = client.call(name, request).await?;
@@ -210,7 +211,25 @@ fn declaration_json(declaration: &pb::Declaration) -> Value {
         "scope": scope.name, "version": scope.version, "module": declaration.module, "file": declaration.file,
         "line": declaration.line, "interval_ms": declaration.interval_ms, "failures": declaration.failures,
         "last_failure": declaration.last_failure,
+        "schema": serde_json::from_str::<Value>(&declaration.schema).ok(),
     })
+}
+
+/// The schema of one event or snapshot.
+async fn schema(client: &mut Client, name: &str) -> Result<(), CliError> {
+    let all = client.catalogue().await?;
+    let declared = all.iter().find(|declaration| declaration.name.eq_ignore_ascii_case(name));
+    let declared =
+        declared.ok_or_else(|| CliError::Other(format!("nothing is called \"{name}\": `telemetry catalogue` lists all")))?;
+    let schema: Value = serde_json::from_str(&declared.schema).map_err(|_| {
+        CliError::Other(format!(
+            "the {} \"{}\" has no schema: wanted an event or a snapshot of a type that derives `schemars::JsonSchema`, in a program \
+             with telemetry-core's feature `schemars`",
+            declared.kind, declared.name
+        ))
+    })?;
+    println!("{schema:#}");
+    Ok(())
 }
 
 async fn rpcs(client: &mut Client, json: bool) -> Result<(), CliError> {

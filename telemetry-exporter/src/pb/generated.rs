@@ -237,6 +237,9 @@ pub struct Declaration {
     pub failures: u64,
     #[prost(string, tag = "11")]
     pub last_failure: ::prost::alloc::string::String,
+    /// The JSON schema of what an event or a snapshot is of, in JSON; empty where it is not known.
+    #[prost(string, tag = "12")]
+    pub schema: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CallRequest {

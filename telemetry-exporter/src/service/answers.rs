@@ -102,5 +102,6 @@ pub fn declaration(entry: &EntryRef) -> pb::Declaration {
         interval_ms: if let Kind::Snapshot { every } = entry.kind() { every.as_millis() as u64 } else { 0 },
         failures: entry.failures(),
         last_failure: entry.last_failure().unwrap_or_default(),
+        schema: entry.schema().map(|schema| schema.to_string()).unwrap_or_default(),
     }
 }

@@ -1,0 +1,4 @@
+//! What both targets use.
+
+pub mod peak;
+pub mod seeds;

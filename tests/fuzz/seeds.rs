@@ -1,0 +1,176 @@
+//! What a fuzzer begins with: whole records, and a small binary of each format that has some.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::{env, fs};
+
+use object::write::{Object, pe};
+use object::{Architecture, BinaryFormat, Endianness, SectionKind};
+use telemetry_core::meta::code;
+use telemetry_core::write::{
+    BEGIN_BYTES, HEAD_BYTES, LabelMeta, MAGIC, Meta, SECTION_ELF, SECTION_MACHO, SECTION_PE, VERSION, checksum, encode_labels,
+    labels_size, record,
+};
+
+const HISTOGRAM: Meta = Meta {
+    name: "n",
+    unit: "ms",
+    description: "ä",
+    package: "p",
+    version: "1",
+    file: "f",
+    line: 7,
+    ty: "H",
+    bounds: Some(&[0.5, 1.0]),
+    every_ms: None,
+    shared: true,
+};
+const SNAPSHOT: Meta = Meta { name: "s", bounds: None, every_ms: Some(250), shared: false, ..HISTOGRAM };
+const LABELS: &[LabelMeta] = &[LabelMeta::Label("k", &["a", "b"]), LabelMeta::Label("l", &[])];
+
+static RECORDS: LazyLock<[Vec<u8>; 2]> =
+    LazyLock::new(|| [record(&HISTOGRAM, code::HISTOGRAM, LABELS, "m"), record(&SNAPSHOT, code::SNAPSHOT, &[], "m")]);
+
+const NO_LABELS: [u8; labels_size(&[])] = encode_labels(&[]);
+
+/// Writes them to the folder that `FUZZ_SEEDS` names, if it does. The fuzzer reads its folders after that. A sound seed that is not
+/// read would be of no use, and nobody would know.
+pub fn write(sound: Vec<Vec<u8>>, refused: Vec<Vec<u8>>, reads: impl Fn(&[u8]) -> bool) {
+    for (number, seed) in sound.iter().enumerate() {
+        assert!(reads(seed), "seed {number} is not read");
+    }
+    let Some(folder) = env::var_os("FUZZ_SEEDS").map(PathBuf::from) else { return };
+    for (number, seed) in sound.iter().chain(&refused).enumerate() {
+        fs::write(folder.join(format!("seed-{number}")), seed).expect("the folder is there");
+    }
+}
+
+fn whole() -> [&'static [u8]; 2] {
+    [&RECORDS[0], &RECORDS[1]]
+}
+
+/// Inputs of the target `records`.
+pub fn records() -> Vec<Vec<u8>> {
+    let section = [RECORDS[0].as_slice(), &[0; 5], &RECORDS[1]].concat();
+    let fields = |meta: &Meta| {
+        let mut fields = vec![0; meta.size()];
+        meta.write(&mut fields);
+        fields[BEGIN_BYTES + HEAD_BYTES..].to_vec()
+    };
+    let twice = fields(&SNAPSHOT).repeat(2);
+    vec![
+        [&[0, 40, 0], section.as_slice()].concat(),
+        [&[1, 9, 0], fields(&HISTOGRAM).as_slice()].concat(),
+        [&[1, 0, 0], fields(&SNAPSHOT).as_slice()].concat(),
+        [&[2, 200, 0], twice.as_slice()].concat(),
+    ]
+}
+
+/// The record of a counter without labels that has these fields.
+pub fn headed(fields: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(fields.len()).expect("an input is short");
+    let numbers = [u32::from(VERSION), length, checksum(fields)].map(u32::to_le_bytes);
+    [MAGIC.as_slice(), &numbers.concat(), fields, &[code::COUNTER, !code::COUNTER], &NO_LABELS, &[0, 0]].concat()
+}
+
+/// Bytes of the least record: a name of a letter.
+pub const LEAST_BYTES: usize = BEGIN_BYTES + HEAD_BYTES + LEAST_FIELDS.len() + 2 + NO_LABELS.len() + 2;
+const LEAST_FIELDS: &[u8] = b"\x01\x01\0\0\0n";
+
+/// Inputs of the target `binaries`.
+pub fn binaries() -> Vec<Vec<u8>> {
+    use Architecture::{Aarch64, I386, PowerPc, S390x, X86_64};
+    use Endianness::{Big, Little};
+    let least = headed(LEAST_FIELDS);
+    let (one, many) = (least.as_slice(), least.repeat(40));
+    let elf = object(BinaryFormat::Elf, X86_64, Little, SECTION_ELF, whole());
+    vec![
+        archive(&[("a.o/", &elf), ("lib.rmeta/", b"no binary"), ("b.o/", &elf)]),
+        archive(&[("//", b"a long name.o/\n\n"), ("/0", &elf)]),
+        archive(&[("#1/4", &[b"c.o\0", elf.as_slice()].concat())]),
+        object(BinaryFormat::Elf, I386, Little, SECTION_ELF, whole()),
+        object(BinaryFormat::Elf, PowerPc, Big, SECTION_ELF, whole()),
+        object(BinaryFormat::Elf, S390x, Big, SECTION_ELF, whole()),
+        object(BinaryFormat::MachO, Aarch64, Little, SECTION_MACHO, whole()),
+        object(BinaryFormat::MachO, I386, Little, SECTION_MACHO, whole()),
+        object(BinaryFormat::Coff, X86_64, Little, SECTION_PE, whole()),
+        object(BinaryFormat::Elf, X86_64, Little, SECTION_ELF, [one, &many]),
+        executable(true),
+        executable(false),
+        elf,
+    ]
+}
+
+/// More of them, which are to be refused: what claims more than the file has. A fuzzer does not come upon these.
+pub fn oversized() -> Vec<Vec<u8>> {
+    let least = headed(LEAST_FIELDS);
+    let elf = object(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little, SECTION_ELF, [&least, &least.repeat(40)]);
+    let headers = u64::from_le_bytes(elf[40..48].try_into().expect("eight bytes")) as usize;
+    let (first, second) = (headers + 64, headers + 2 * 64);
+    let mut overlapping = elf.clone();
+    overlapping.copy_within(second + 24..second + 40, first + 24); // offset and size
+    let mut compressed = elf;
+    compressed[first + 8 + 1] |= 8; // in the flags: SHF_COMPRESSED
+    vec![overlapping, compressed]
+}
+
+/// An object file with two sections of records, and a symbol of each.
+fn object(format: BinaryFormat, on: Architecture, endianness: Endianness, section: &str, records: [&[u8]; 2]) -> Vec<u8> {
+    let mut object = Object::new(format, on, endianness);
+    for bytes in records {
+        let id = object.add_section(b"__DATA".to_vec(), section.as_bytes().to_vec(), SectionKind::ReadOnlyData);
+        object.append_section_data(id, bytes, 1);
+        object.section_symbol(id);
+    }
+    object.write().expect("it is whole")
+}
+
+/// A PE file.
+fn executable(is_64: bool) -> Vec<u8> {
+    let section = whole().concat();
+    let size = u32::try_from(section.len()).expect("it is short");
+    let mut bytes = Vec::new();
+    let mut writer = pe::Writer::new(is_64, 16, 16, &mut bytes);
+    writer.reserve_dos_header();
+    writer.reserve_nt_headers(0);
+    writer.reserve_section_headers(1);
+    let mut name = [0; 8];
+    name[..SECTION_PE.len()].copy_from_slice(SECTION_PE.as_bytes());
+    let characteristics = object::pe::IMAGE_SCN_CNT_INITIALIZED_DATA | object::pe::IMAGE_SCN_MEM_READ;
+    let range = writer.reserve_section(name, characteristics, size, size);
+    writer.write_empty_dos_header().expect("it is first");
+    writer.write_nt_headers(pe::NtHeaders {
+        machine: if is_64 { object::pe::IMAGE_FILE_MACHINE_AMD64 } else { object::pe::IMAGE_FILE_MACHINE_I386 },
+        time_date_stamp: 0,
+        characteristics: object::pe::IMAGE_FILE_EXECUTABLE_IMAGE,
+        major_linker_version: 0,
+        minor_linker_version: 0,
+        address_of_entry_point: 0,
+        image_base: 0,
+        major_operating_system_version: 0,
+        minor_operating_system_version: 0,
+        major_image_version: 0,
+        minor_image_version: 0,
+        major_subsystem_version: 0,
+        minor_subsystem_version: 0,
+        subsystem: object::pe::IMAGE_SUBSYSTEM_WINDOWS_CUI,
+        dll_characteristics: 0,
+        size_of_stack_reserve: 0,
+        size_of_stack_commit: 0,
+        size_of_heap_reserve: 0,
+        size_of_heap_commit: 0,
+    });
+    writer.write_section_headers();
+    writer.write_section(range.file_offset, &section);
+    bytes
+}
+
+fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = object::archive::MAGIC.to_vec();
+    for (name, member) in members {
+        bytes.extend(format!("{name:16}{:12}{:6}{:6}{:8}{:<10}`\n", 0, 0, 0, 644, member.len()).into_bytes());
+        bytes.extend(*member);
+        bytes.resize(bytes.len().next_multiple_of(2), b'\n');
+    }
+    bytes
+}
