@@ -69,7 +69,7 @@ fn with_record(number: usize, more: &str) -> String {
     meta.write(&mut fields);
     format!(
         "{}pub static REQUESTS_{number}: Counter = {{\n\
-         ::telemetry_core::__private::record!({}, [<Counter as ::telemetry_core::__private::Metric>::Part], *b\"{}\");\n\
+         ::telemetry_core::__private::record!({}, [::<Counter as ::telemetry_core::Metric>::Part] >, *b\"{}\");\n\
          {more}::telemetry_core::__private::initial(&__TELEMETRY_RECORD)\n}};\n",
         doc(number),
         fields.len(),
@@ -82,19 +82,24 @@ fn record(number: usize) -> String {
 }
 
 fn element(number: usize) -> String {
-    let element = format!(
+    with_record(number, &element_of(number))
+}
+
+fn element_of(number: usize) -> String {
+    format!(
         "::telemetry_core::__private::declared!(\
          ::telemetry_core::__private::element::metric(&__TELEMETRY_RECORD, &REQUESTS_{number}));\n"
-    );
-    with_record(number, &element)
+    )
 }
 
 fn once(number: usize) -> String {
-    format!("{}::telemetry_core::__private::taken!([] __telemetry_{number});\n", element(number))
+    let taken = format!("::telemetry_core::__private::taken!(__telemetry_{number});\n");
+    with_record(number, &(element_of(number) + &taken))
 }
 
 fn symbol(number: usize) -> String {
-    format!("{}::telemetry_core::__private::taken!([] __telemetry_{number} \"requests_{number}\");\n", element(number))
+    let taken = format!("::telemetry_core::__private::taken!(__telemetry_{number} \"requests_{number}\");\n");
+    with_record(number, &(element_of(number) + &taken))
 }
 
 fn metric(number: usize) -> String {

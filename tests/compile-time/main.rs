@@ -88,7 +88,9 @@ fn check(house: &Path, case: Option<&Case>) -> anyhow::Result<Duration> {
         let mut command = Command::new(env!("CARGO"));
         command.current_dir(house).env("CARGO_TARGET_DIR", house.join("target")).args(arguments);
         let output = command.output()?;
-        ensure!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        let begin: Vec<_> = said.lines().take(20).collect(); // each declaration may have the same to say
+        ensure!(output.status.success(), "cargo {arguments:?}: {}", begin.join("\n"));
         Ok(())
     };
     let Some(case) = case else {
