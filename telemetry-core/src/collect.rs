@@ -7,9 +7,9 @@ use crate::callback::{self, Failure};
 use crate::clock;
 use crate::declaration::{Kind, MetricKind};
 use crate::entry::{EntryRef, Item};
-use crate::metric::Reader;
+use crate::metric::{MEASUREMENTS_REJECTED, Reader};
 use crate::registry::Registry;
-use crate::value::Point;
+use crate::value::{Point, Value};
 
 /// What all metrics of a registry showed at one moment.
 pub struct Collection {
@@ -55,6 +55,15 @@ pub fn collect(registry: &Registry, deadline: Duration) -> Collection {
         let mut points = Vec::new();
         if let Some(metric) = entry.as_metric() {
             metric.read(&Reader::none(), &mut points);
+        }
+        if entry.kind == Kind::Metric(MetricKind::Counter) {
+            points.retain(|point| {
+                let grows = !matches!(point.value, Value::I64(..0)) && !matches!(point.value, Value::F64(value) if value < 0.0);
+                if !grows {
+                    MEASUREMENTS_REJECTED.inc();
+                }
+                grows
+            });
         }
         Ok(points)
     });

@@ -122,6 +122,8 @@ pub struct Declaration {
     pub(crate) scope: Scope,
     pub(crate) place: Option<Place>,
     pub(crate) shared: bool,
+    /// Whether its crate is compiled for its own tests.
+    pub(crate) under_test: bool,
 }
 
 impl Declaration {
@@ -145,6 +147,7 @@ impl Declaration {
             scope: Scope { name: Cow::Borrowed("runtime"), version: Cow::Borrowed("") },
             place: None,
             shared: false,
+            under_test: false,
         }
     }
 

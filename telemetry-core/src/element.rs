@@ -14,12 +14,14 @@ use crate::property::PropertySource;
 use crate::rpc::RpcSource;
 use crate::schema::Schema;
 use crate::snapshot::SnapshotSource;
+use crate::write::UNDER_TEST;
 
 /// One declaration of the program.
 pub struct Element {
     record: &'static [u8],
     /// Up to a zero.
     module: &'static [u8],
+    flags: u8,
     behind: Behind,
     entry: OnceLock<Entry>,
 }
@@ -67,7 +69,9 @@ impl Element {
     /// # Errors
     /// Somebody changed the program.
     pub fn read(&'static self) -> Result<Declaration, MetaError> {
-        Declaration::read(self.record, self.module)
+        let mut declaration = Declaration::read(self.record, self.module)?;
+        declaration.under_test = self.flags & UNDER_TEST != 0;
+        Ok(declaration)
     }
 }
 
@@ -85,7 +89,7 @@ macro_rules! element {
         ) -> Element
         $(where P::Source: $bound)?
         {
-            Element { record: &written.fields, module: &written.module, behind: $behind, entry: UNREAD }
+            Element { record: &written.fields, module: &written.module, flags: written.flags[0], behind: $behind, entry: UNREAD }
         }
     };
 }

@@ -65,6 +65,7 @@ macro_rules! __telemetry_record {
             },
         $end = $crate::__private::Written::new(
             $fields,
+            $crate::__private::core::cfg!(test),
             $crate::__private::core::concat!(
                 $crate::__private::core::module_path!(), "\0", $crate::__private::core::module_path!(), "\0"
             ),
@@ -97,39 +98,38 @@ macro_rules! __telemetry_schema {
     }};
 }
 
-/// What finds a name when it is declared again.
+/// What finds a name when another crate declares it: a symbol that a program can have once, whose name is what the linker says then.
 ///
-/// In one crate: an item that a crate can have once for each name, whatever its case; the compiler points at the name. In others: a
-/// symbol that a program can have once, whose name is what the linker says then. It is in a group (COMDAT) of its place, of which the
-/// linker keeps one, so that two versions of a crate do not disturb each other, nor a crate and its copy under test. Fat LTO assembles
-/// all crates at once, before there are groups: there a label of the place keeps the first. All of this is within the item that is
-/// declared or the `const` beside it, because the compiler puts a module of its own into an object of its own, which nothing pulls from a
-/// library; what is within another item goes where the declaration goes, which is always linked.
+/// It is in a group (COMDAT) of its package and crate, of which the linker keeps one, so that two versions of a crate do not disturb each other, nor a
+/// crate and its copy under test. Fat LTO assembles all crates at once, before there are groups: there a label of the same name keeps the
+/// first. All of this is within the item that is declared or the `const` beside it, because the compiler puts a module of its own into an
+/// object of its own, which nothing pulls from a library; what is within another item goes where the declaration goes, which is always
+/// linked.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
-    ($ident:ident) => {
-        #[doc(hidden)]
-        #[allow(non_local_definitions)] // a declaration may stand in a function
-        #[macro_export]
-        macro_rules! $ident {
-            () => {};
-        }
-    };
-    ($ident:ident $name:literal) => {
-        #[doc(hidden)]
-        #[allow(non_local_definitions)]
-        #[macro_export]
-        macro_rules! $ident {
-            () => {};
-        }
-        #[cfg(all(target_os = "linux", not(miri)))] // in a module, since it is for items
+    ($ident:ident $name:literal $place:literal) => {
+        #[cfg(all(
+            target_os = "linux",
+            any(
+                target_arch = "aarch64",
+                target_arch = "arm",
+                target_arch = "loongarch64",
+                target_arch = "riscv32",
+                target_arch = "riscv64",
+                target_arch = "s390x",
+                target_arch = "x86",
+                target_arch = "x86_64"
+            ),
+            not(miri)
+        ))]
         mod $ident {
+            // since it is for items
             $crate::__private::core::arch::global_asm!($crate::__private::core::concat!(
                 ".ifndef \".L",
-                $crate::__private::core::module_path!(),
+                $place,
                 "\"\n.pushsection .telemetry.names, \"aGR\", %progbits, \"",
-                $crate::__private::core::module_path!(),
+                $place,
                 "\", comdat\n.hidden \"two declarations have one name: ",
                 $name,
                 "\"\n.globl \"two declarations have one name: ",
@@ -137,7 +137,7 @@ macro_rules! __telemetry_taken {
                 "\"\n\"two declarations have one name: ",
                 $name,
                 "\":\n\".L",
-                $crate::__private::core::module_path!(),
+                $place,
                 "\":\n.byte 0\n.popsection\n.endif"
             ));
         }

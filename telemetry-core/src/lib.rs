@@ -59,6 +59,8 @@ pub mod element;
 pub mod callback;
 mod hub;
 mod event;
+#[doc(hidden)]
+pub mod rivals;
 mod validate;
 mod registry;
 pub mod collect;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::write::{BEGIN_BYTES, HEAD_BYTES, checksum, tag};
+use crate::write::{BEGIN_BYTES, HEAD_BYTES, UNDER_TEST, checksum, tag};
 pub use crate::write::{FIELDS_BYTES_MAX, MAGIC, SECTION_ELF, SECTION_MACHO, SECTION_PE, VERSION};
 
 /// What stands for a kind in a record.
@@ -58,6 +58,8 @@ pub struct Record {
     pub every_ms: Option<u64>,
     /// Whether other crates may declare the name as well.
     pub shared: bool,
+    /// Whether its crate is compiled for its own tests.
+    pub under_test: bool,
 }
 
 /// Why a section is not a row of records.
@@ -105,6 +107,11 @@ impl Record {
         for (tag, value) in fields(&mut rest)? {
             record.set(tag, value)?;
         }
+        let [flags, complement] = *taken(&mut rest)?;
+        if flags != !complement || flags & !UNDER_TEST != 0 {
+            return Err(format!("its flags are {flags:02x} {complement:02x}, which are none"));
+        }
+        record.under_test = flags & UNDER_TEST != 0;
         record.module = std::str::from_utf8(until_zero(&mut rest)?).map_err(|_| "its module is no text")?.to_owned();
         if until_zero(&mut rest)? != record.module.as_bytes() {
             return Err("the module is not the same in both places".to_owned());

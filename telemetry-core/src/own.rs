@@ -16,7 +16,8 @@ macro_rules! declare {
             #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = ".telemetry.meta"))]
             #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__telemetry_meta"))]
             #[cfg_attr(windows, unsafe(link_section = ".tlmmeta"))]
-            static RECORD: Written<{ META.size() }, <$ty as Metric>::Part, { MODULE.len() }> = Written::new(META.encode(), MODULE);
+            static RECORD: Written<{ META.size() }, <$ty as Metric>::Part, { MODULE.len() }> =
+                Written::new(META.encode(), cfg!(test), MODULE);
             #[linkme::distributed_slice(TELEMETRY_DECLARATIONS_V1)]
             static $element: Element = element::metric(&RECORD, &$metric);
         };

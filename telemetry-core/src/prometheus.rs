@@ -6,6 +6,9 @@
 
 use crate::declaration::MetricKind;
 
+/// The name under which a program tells of itself, which is no metric's.
+pub const TARGET_INFO: &str = "target_info";
+
 /// The name of the metric, as its `# TYPE` line has it.
 ///
 /// ```

@@ -3,40 +3,83 @@
 //! The compiler finds a name that one crate declares twice, the Linux linkers one that two crates do; what neither sees is found here, when
 //! the program starts: names by const expressions, other platforms, the names that Prometheus shows.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use crate::declaration::{Declaration, Kind};
+use crate::declaration::Kind;
 use crate::entry::Entry;
 use crate::error::DeclareError;
 use crate::prometheus;
+use crate::rivals::{self, Claim, Fault};
 
 /// The name of the stream of all metrics, which no event and no snapshot may take.
 pub const METRICS_STREAM: &str = "metrics";
 
-/// Checks declarations against each other.
-///
-/// A name may be in several crates that share it, and in two versions of one crate, or in a crate and its copy under test.
+/// Checks declarations against each other, by the rule of `rivals`.
 ///
 /// # Errors
 /// The first mistake found, with both places.
 pub fn all<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<(), DeclareError> {
-    let mut names: HashMap<String, Vec<&Entry>> = HashMap::new();
-    let mut series: HashMap<String, &Entry> = HashMap::new();
+    let mut names: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    let mut series: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
     for entry in entries.filter(|entry| entry.kind != Kind::Collector) {
         reserved(entry)?;
-        let same = names.entry(entry.name().to_ascii_lowercase()).or_default();
-        same.iter().try_for_each(|first| compatible(first, entry))?;
-        same.push(entry);
-        let Kind::Metric(kind) = entry.kind else { continue };
-        for name in prometheus::series_names(entry.name(), entry.declaration().unit(), kind) {
-            let first = *series.entry(name.clone()).or_insert(entry);
-            if !first.name().eq_ignore_ascii_case(entry.name()) {
-                let told = |entry: &Entry| format!("\"{}\" at {}", entry.name(), entry.place_text());
-                return Err(DeclareError::Prometheus { name, first: told(first), again: told(entry) });
+        names.entry(entry.name().to_ascii_lowercase()).or_default().push(entry);
+        if let Kind::Metric(kind) = entry.kind {
+            for name in prometheus::series_names(entry.name(), entry.declaration().unit(), kind) {
+                series.entry(name).or_default().push(entry);
             }
         }
     }
+    for same in names.values() {
+        let claims: Vec<_> = same.iter().map(|entry| claim(entry)).collect();
+        if let Some((first, again, fault)) = rivals::of_one_name(&claims) {
+            return Err(refused(same[first], same[again], fault));
+        }
+    }
+    let told = |entry: &Entry| format!("\"{}\" at {}", entry.name(), entry.place_text());
+    for (name, same) in series {
+        let error = |first, again| Err(DeclareError::Prometheus { name: name.clone(), first, again: told(again) });
+        if name == prometheus::TARGET_INFO {
+            return error("what tells of the program".to_owned(), same[0]);
+        }
+        let claims: Vec<_> = same.iter().map(|entry| (entry.name(), claim(entry))).collect();
+        if let Some((first, again)) = rivals::of_one_series(&claims) {
+            return error(told(same[first]), same[again]);
+        }
+    }
     Ok(())
+}
+
+fn claim(entry: &Entry) -> Claim<'_> {
+    let declaration = entry.declaration();
+    Claim {
+        kind: entry.kind.as_str(),
+        unit: declaration.unit(),
+        package: &declaration.scope().name,
+        version: &declaration.scope().version,
+        module: declaration.place().map_or("", |place| place.module),
+        shared: declaration.is_shared(),
+        under_test: declaration.under_test,
+    }
+}
+
+/// The error of two declarations that may not both have their name.
+fn refused(first: &Entry, again: &Entry, fault: Fault) -> DeclareError {
+    let told = |entry: &Entry| {
+        let (declaration, place) = (entry.declaration(), entry.place_text());
+        let unit = if declaration.unit().is_empty() { "no unit" } else { declaration.unit() };
+        match fault {
+            Fault::Twice => place,
+            Fault::OneShares if declaration.is_shared() => format!("{place}, which says `shared = true`"),
+            Fault::OneShares => format!("{place}, which does not say `shared = true`"),
+            Fault::Unlike => format!("{} in {unit} at {place}", entry.kind.as_str()),
+        }
+    };
+    let (name, first, again) = (again.name().to_owned(), told(first), told(again));
+    match fault {
+        Fault::Unlike => DeclareError::Unlike { name, first, again },
+        Fault::Twice | Fault::OneShares => DeclareError::Duplicate { name, first, again },
+    }
 }
 
 /// Refuses an event or a snapshot that has the name of the stream of all metrics.
@@ -51,35 +94,15 @@ pub fn reserved(entry: &Entry) -> Result<(), DeclareError> {
     Ok(())
 }
 
-/// Whether two linked declarations may have one name.
-fn compatible(first: &Entry, again: &Entry) -> Result<(), DeclareError> {
-    let (a, b) = (first.declaration(), again.declaration());
-    let module = |declaration: &Declaration| declaration.place().map(|place| place.module);
-    if a.scope().name == b.scope().name && module(a) == module(b) {
-        return Ok(()); // two versions of a crate, or the crate and its copy under test
-    }
-    if !a.is_shared() || !b.is_shared() || a.scope().name == b.scope().name {
-        return Err(duplicate(first, again));
-    }
-    if first.kind == again.kind && a.unit() == b.unit() {
-        return Ok(());
-    }
-    let told = |entry: &Entry| {
-        let unit = entry.declaration().unit();
-        format!("{} in {} at {}", entry.kind.as_str(), if unit.is_empty() { "no unit" } else { unit }, entry.place_text())
-    };
-    Err(DeclareError::Unlike { name: again.name().to_owned(), first: told(first), again: told(again) })
-}
-
-/// The error of a name that is declared twice.
+/// The error of a name that is declared again at run time.
 pub fn duplicate(first: &Entry, again: &Entry) -> DeclareError {
-    DeclareError::Duplicate { name: again.name().to_owned(), first: first.place_text(), again: again.place_text() }
+    refused(first, again, Fault::Twice)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::declaration::{MetricKind, Place};
+    use crate::declaration::{Declaration, MetricKind, Place};
     use crate::entry::Item;
 
     const COUNTER: Kind = Kind::Metric(MetricKind::Counter);
@@ -102,7 +125,8 @@ mod tests {
         let entries = [entry("calls", "", COUNTER, "a", 3, false), entry("Calls", "", Kind::Event, "b", 7, false)];
         assert_eq!(said(&entries), "the name \"Calls\" is declared twice: at lib.rs:3 and at lib.rs:7");
         let entries = [entry("calls", "", COUNTER, "a", 3, true), entry("calls", "", COUNTER, "b", 7, false)];
-        assert!(said(&entries).contains("declared twice"), "one of them does not share it");
+        let wanted = "at lib.rs:3, which says `shared = true` and at lib.rs:7, which does not say `shared = true`";
+        assert!(said(&entries).ends_with(wanted), "{}", said(&entries));
         let entries = [entry("host", "", Kind::Collector, "a", 3, false), entry("host", "", Kind::Collector, "b", 7, false)];
         assert_eq!(said(&entries), "nothing", "collectors have no public name");
     }
@@ -117,19 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn two_versions_of_a_crate_do_not_disturb_each_other() {
-        let entries = [entry("calls", "", COUNTER, "a", 3, false), entry("calls", "", COUNTER, "a", 4, false)];
-        assert_eq!(said(&entries), "nothing");
-    }
-
-    #[test]
     fn names_that_prometheus_cannot_tell_apart_are_told_with_both_places() {
-        let entries = [entry("two.dot", "", GAUGE, "a", 3, false), entry("two_dot", "", GAUGE, "b", 7, false)];
+        let entries = [entry("two.dot", "", GAUGE, "a", 3, false), entry("two_dot", "", GAUGE, "a", 7, false)];
         let wanted = "Prometheus shows two metrics as \"two_dot\": \"two.dot\" at lib.rs:3 and \"two_dot\" at lib.rs:7";
         assert!(said(&entries).starts_with(wanted), "{}", said(&entries));
         let histogram = Kind::Metric(MetricKind::Histogram);
         let entries = [entry("wait", "s", histogram, "a", 3, false), entry("wait_seconds_sum", "", GAUGE, "a", 7, false)];
         assert!(said(&entries).contains("as \"wait_seconds_sum\""), "{}", said(&entries));
+        let entries = [entry("two.dot", "", GAUGE, "a", 3, false), entry("two_dot", "", GAUGE, "b", 7, false)];
+        assert_eq!(said(&entries), "nothing", "their scopes tell them apart");
+        let entries = [entry("target.info", "", GAUGE, "a", 3, false)];
+        assert!(said(&entries).contains("as \"target_info\": what tells of the program and"), "{}", said(&entries));
         let entries = [entry("two.dot", "", Kind::Event, "a", 3, false), entry("two_dot", "", GAUGE, "b", 7, false)];
         assert_eq!(said(&entries), "nothing", "events are not in Prometheus");
     }

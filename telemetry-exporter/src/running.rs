@@ -33,6 +33,7 @@ const WORKERS: usize = 1;
 const FIRST_COLLECTION: Duration = Duration::from_secs(1);
 
 /// The telemetry of a program, started. Dropping it stops it.
+#[must_use = "the service stops when this is dropped: write `let _telemetry = …`"]
 pub struct Running {
     telemetry: Telemetry,
     streams: Arc<Streams>,

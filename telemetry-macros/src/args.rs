@@ -122,6 +122,14 @@ pub fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
         [] => format!("#[{macro_name}] takes no arguments"),
         _ => format!("#[{macro_name}] knows {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     };
+    let meant = match name {
+        "description" | "help" | "doc" => "the doc comment above the item is the description",
+        "labels" | "label" | "tags" | "attributes" => "labels are in the type: `Counter<Call>`, where `Call` derives `Labels`",
+        _ => "",
+    };
+    if !meant.is_empty() {
+        return format!("unknown argument `{name}`: {meant}");
+    }
     match did_you_mean(name, known) {
         Some(key) => format!("unknown argument `{name}`, did you mean `{key}`? {allowed}"),
         None => format!("unknown argument `{name}`: {allowed}"),

@@ -369,3 +369,32 @@ struct S(#[label(name = "s")] u32);
 enum E { A }"#,
     );
 }
+
+#[test]
+fn what_other_libraries_call_otherwise_and_what_would_show_nothing_is_told() {
+    drawn(
+        r#"#[metric(name = "a", description = "A.")]
+                     ^^^^^^^^^^^ unknown argument `description`: the doc comment above the item is the description
+static A: Counter;
+
+#[metric(name = "a", labels = ["x"])]
+                     ^^^^^^ unknown argument `labels`: labels are in the type: `Counter<Call>`, where `Call` derives `Labels`
+static A: Counter;
+
+#[metric(name = "a", max_series = 0)]
+                                  ^ `max_series` is at least 1: with none all labels would be one series
+static A: Counter<Call>;
+
+#[event(name = "Metrics")]
+               ^^^^^^^^^ "metrics" is the name of the stream of all metrics: write another one
+static A: Event<u32>;
+
+#[snapshot(name = "metrics")]
+                  ^^^^^^^^^ "metrics" is the name of the stream of all metrics: write another one
+fn a() -> u32 { 1 }
+
+#[snapshot(name = "a")]
+fn state() {}
+   ^^^^^ a snapshot returns its state: write `-> State`, where `State` derives `serde::Serialize`"#,
+    );
+}

@@ -21,9 +21,10 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             }
             let ident = &function.sig.ident;
             let part = quote!(::telemetry_core::__private::CollectorPart);
-            let registration =
-                Declared::unnamed(ident, &item).registration(&quote!(()), &part, &quote!(collector(&__TELEMETRY_RECORD, #ident)));
-            expand::beside(function, &registration)
+            let declared = Declared::unnamed(ident, &item);
+            let registration = declared.registration(&quote!(()), &part, &quote!(collector(&__TELEMETRY_RECORD, #ident)));
+            let (declaring, warned) = (expand::beside(function, &registration), declared.warned(&item, None));
+            quote!(#declaring #warned)
         }
         Item::Static(item) => {
             let error = syn::Error::new(item.ident.span(), "a collector is a function: `#[collector] fn name() { … }`");

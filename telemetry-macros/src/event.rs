@@ -13,6 +13,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Err(left) => return left,
     };
     let declared = Declared::new(&mut args, &item, "\"connected\"");
+    declared.streamed(&mut args);
     let declaring = match &item {
         Item::Static(item) => {
             let ty = &item.ty;

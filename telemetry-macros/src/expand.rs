@@ -4,7 +4,7 @@
 use std::env;
 
 use proc_macro2::{Literal, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitBool, Safety};
 
 use crate::args::Args;
@@ -51,6 +51,8 @@ pub struct Declared {
     unit: Option<Text>,
     description: Description,
     shared: bool,
+    /// Whether it has a public name: all but collectors.
+    named: bool,
     /// Checks that are left to the compiler.
     pub checks: TokenStream,
     pub bounds: Option<Bounds>,
@@ -83,14 +85,24 @@ impl Declared {
                 false
             }
         };
-        Self { name, unit, description: item.description(), shared, checks, bounds: None, every: None }
+        Self { name, unit, description: item.description(), shared, named: true, checks, bounds: None, every: None }
+    }
+
+    /// Refuses the name of the stream of all metrics, which an event or a snapshot cannot have.
+    pub fn streamed(&self, args: &mut Args) {
+        if let Some(Text::Literal(name)) =
+            self.name.as_ref().filter(|name| name.value().is_some_and(|name| name.eq_ignore_ascii_case("metrics")))
+        {
+            args.errors
+                .push(syn::Error::new(name.span(), "\"metrics\" is the name of the stream of all metrics: write another one"));
+        }
     }
 
     /// A collector, which has no public name.
     pub fn unnamed(name: &syn::Ident, item: &Item) -> Self {
         let name = Some(Text::Literal(syn::LitStr::new(&name.to_string(), name.span())));
         let description = item.description();
-        Self { name, unit: None, description, shared: false, checks: quote!(), bounds: None, every: None }
+        Self { name, unit: None, description, shared: false, named: false, checks: quote!(), bounds: None, every: None }
     }
 
     /// The record in the binary and the element of the distributed slice. `ty` is the type of the value as it is told, `part` the type
@@ -186,18 +198,40 @@ impl Declared {
             (Some(Text::Literal(name)), Some(counter)) => lint::name(&name.value(), counter, name.span()),
             _ => None,
         };
-        lint::told(name.into_iter().chain(lint::description(item.ident(), !self.description.is_empty())), item.attrs())
+        let unit = match &self.unit {
+            Some(Text::Literal(unit)) => lint::unit(&unit.value(), unit.span()),
+            _ => None,
+        };
+        lint::told(name.into_iter().chain(unit).chain(lint::description(item.ident(), !self.description.is_empty())), item.attrs())
     }
 
-    /// What finds the name when it is declared again: nothing where it is no literal, and in other crates where they may share it.
+    /// What finds the name when it is declared again, where it is a literal. In one crate: an item that a crate can have once for each
+    /// name, whatever its case; the compiler points at the name. In others, unless they may share it: see `taken!`.
     pub fn taken(&self) -> TokenStream {
-        let Some(Text::Literal(name)) = &self.name else { return quote!() };
+        let Some(Text::Literal(name)) = self.name.as_ref().filter(|_| self.named) else { return quote!() };
         // Made here, but seen where the name stands.
         let span = Span::call_site().located_at(name.span());
-        let ident = syn::Ident::new(&format!("__telemetry_{}", identifier(&name.value())), span);
-        let lower = (!self.shared).then(|| name.value().to_ascii_lowercase());
-        quote!(::telemetry_core::__private::taken!(#ident #lower);)
+        let ident = syn::Ident::new(&format!("two_declarations_have_the_name_{}", identifier(&name.value())), span);
+        let in_crate = quote_spanned! {span=>
+            #[doc(hidden)]
+            #[allow(non_local_definitions)]
+            #[macro_export]
+            macro_rules! #ident {
+                () => {};
+            }
+        };
+        if self.shared {
+            return in_crate;
+        }
+        let lower = name.value().to_ascii_lowercase();
+        let place = format!("{} {} {lower}", cargo("CARGO_PKG_NAME"), cargo("CARGO_CRATE_NAME"));
+        quote!(#in_crate ::telemetry_core::__private::taken!(#ident #lower #place);)
     }
+}
+
+/// What cargo tells of the crate; other build systems set it, or do without.
+fn cargo(key: &str) -> String {
+    env::var(key).unwrap_or_default()
 }
 
 /// Where a declaration stands, as far as a macro knows.
@@ -210,7 +244,6 @@ struct Place {
 
 impl Place {
     fn here() -> Self {
-        let cargo = |key| env::var(key).unwrap_or_default(); // other build systems set it, or do without
         let (package, version) = (cargo("CARGO_PKG_NAME"), cargo("CARGO_PKG_VERSION"));
         let site = proc_macro::is_available().then(proc_macro::Span::call_site);
         let (file, line) = site.map_or_else(|| (String::new(), 0), |site| (site.file(), site.line()));

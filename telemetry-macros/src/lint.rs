@@ -1,4 +1,4 @@
-//! What is allowed and yet not good: a declaration without a description, a name that says what others add to it.
+//! What is allowed and yet not good: a declaration without a description, a name that says what others add to it, a unit that is a word.
 //!
 //! Off by default: telemetry-core's feature `lints` turns these warnings on, and `#[allow(deprecated)]` at an item off again, since the
 //! only warning of its own that a macro can give is that of something deprecated. Not here: mistakes (`name`, `args`).
@@ -55,6 +55,16 @@ pub fn name(name: &str, counter: bool, span: Span) -> Option<Warning> {
     Some((span, text))
 }
 
+/// Of a unit that is spelt as people say it, and not as UCUM has it.
+pub fn unit(unit: &str, span: Span) -> Option<Warning> {
+    let spelt = unit.to_ascii_lowercase();
+    let known = SPELT.iter().find(|(word, ucum)| *word == spelt && *ucum != unit).map(|(_, ucum)| (*ucum).to_owned());
+    // No unit of UCUM in use has more letters; a word is an annotation.
+    let word = unit.len() > 4 && unit.bytes().all(|byte| byte.is_ascii_lowercase());
+    let wanted = known.or_else(|| word.then(|| format!("{{{unit}}}")))?;
+    Some((span, format!("the unit `{unit}` is none of UCUM: write `unit = \"{wanted}\"`")))
+}
+
 /// What makes the compiler say them, with the `cfg` and `allow` attributes of the item; nothing without the feature.
 pub fn told(warnings: impl IntoIterator<Item = Warning>, attrs: &[Attribute]) -> TokenStream {
     if !cfg!(feature = "lints") {
@@ -91,6 +101,17 @@ mod tests {
         for (bad, unit) in [("wait_seconds", "s"), ("http.server.duration.ms", "ms"), ("size_Bytes", "By"), ("cpu-percent", "%")] {
             let wanted = format!("write `unit = \"{unit}\"`");
             assert!(warned(bad).is_some_and(|text| text.contains(&wanted)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn units_that_are_words_are_warned_of() {
+        let warned = |text: &str| unit(text, Span::call_site()).map(|(_, text)| text);
+        for good in ["s", "ms", "By", "{request}", "1", "%", "By/s", "min", "bit", "Cel"] {
+            assert_eq!(warned(good), None, "{good}");
+        }
+        for (bad, wanted) in [("seconds", "s"), ("Bytes", "By"), ("requests", "{requests}"), ("sec", "s")] {
+            assert!(warned(bad).is_some_and(|text| text.ends_with(&format!("write `unit = \"{wanted}\"`"))), "{bad}");
         }
     }
 

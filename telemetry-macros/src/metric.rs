@@ -64,6 +64,12 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
         let error = syn::Error::new(key.span(), "`max_series` belongs on a metric with labels: this one has a single series");
         args.errors.push(error);
     }
+    if let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = args.get("max_series")
+        && number.base10_parse::<usize>().is_ok_and(|number| number == 0)
+    {
+        let error = syn::Error::new(number.span(), "`max_series` is at least 1: with none all labels would be one series");
+        args.errors.push(error);
+    }
     let (ident, ty) = (&item.ident, &item.ty);
     let part = caret::part(ty, "Metric");
     let plain = item.init.is_none() && declared.bounds.is_none() && args.get("max_series").is_none();

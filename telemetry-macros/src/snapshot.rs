@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ReturnType;
 
 use crate::caret;
 use crate::expand::{self, Declared};
@@ -14,6 +15,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         Err(left) => return left,
     };
     let mut declared = Declared::new(&mut args, &item, "\"connections\"");
+    declared.streamed(&mut args);
     let (every, every_ms, checks) = text::interval(&mut args, "every");
     let told = quote!(#every_ms, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD));
     declared.every = Some((every, every_ms));
@@ -31,6 +33,10 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
         }
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "a snapshot", 0, false);
+            if matches!(function.sig.output, ReturnType::Default) {
+                let wanted = "a snapshot returns its state: write `-> State`, where `State` derives `serde::Serialize`";
+                args.errors.push(syn::Error::new(function.sig.ident.span(), wanted));
+            }
             let (ident, ty) = (&function.sig.ident, return_type(function));
             let part = caret::part(&ty, "Captured");
             let registration =

@@ -1,7 +1,7 @@
 //! How the record of a declaration is written into the binary, so that what it declares can be read without running it.
 //!
 //! ```text
-//! "\x7fTLM" │ u16 version │ u16 0 │ fields │ u8 kind │ u8 !kind │ fields of the labels │ module \0 │ module \0
+//! "\x7fTLM" │ u16 version │ u16 0 │ fields │ u8 kind │ u8 !kind │ fields of the labels │ u8 flags │ u8 !flags │ module \0 │ module \0
 //! fields:   u32 length │ u32 checksum │ so many bytes of
 //! a field:  u8 tag │ u32 length │ so many bytes
 //! ```
@@ -28,6 +28,9 @@ pub const VERSION: u16 = 1;
 
 /// Bytes of fields of one record. A longer one is damaged.
 pub const FIELDS_BYTES_MAX: usize = 1 << 20;
+
+/// The flag of a crate that is compiled for its own tests.
+pub const UNDER_TEST: u8 = 1;
 
 /// Bytes before the first fields.
 pub const BEGIN_BYTES: usize = 8;
@@ -205,7 +208,7 @@ pub fn record(meta: &Meta, kind: u8, labels: &[LabelMeta], module: &str) -> Vec<
     let (mut fields, mut told) = (vec![0; meta.size()], vec![0; labels_size(labels)]);
     meta.write(&mut fields);
     write_labels(labels, &mut told);
-    [fields, vec![kind, !kind], told, format!("{module}\0{module}\0").into_bytes()].concat()
+    [fields, vec![kind, !kind], told, vec![0, !0], format!("{module}\0{module}\0").into_bytes()].concat()
 }
 
 const fn write_head(head: &mut [u8], fields: &[u8]) {

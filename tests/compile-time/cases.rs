@@ -93,13 +93,17 @@ fn element_of(number: usize) -> String {
 }
 
 fn once(number: usize) -> String {
-    let taken = format!("::telemetry_core::__private::taken!(__telemetry_{number});\n");
-    with_record(number, &(element_of(number) + &taken))
+    with_record(number, &(element_of(number) + &once_of(number)))
+}
+
+fn once_of(number: usize) -> String {
+    format!("#[allow(non_local_definitions)] #[macro_export] macro_rules! name_{number} {{ () => {{}}; }}\n")
 }
 
 fn symbol(number: usize) -> String {
-    let taken = format!("::telemetry_core::__private::taken!(__telemetry_{number} \"requests_{number}\");\n");
-    with_record(number, &(element_of(number) + &taken))
+    let taken =
+        format!("::telemetry_core::__private::taken!(name_{number} \"requests_{number}\" \"symbol symbol requests_{number}\");\n");
+    with_record(number, &(element_of(number) + &once_of(number) + &taken))
 }
 
 fn metric(number: usize) -> String {

@@ -160,6 +160,9 @@ impl Matrix {
         let foreign = Command::new("rustc").args(["--print", "target-libdir", "--target", FOREIGN]).output().expect("rustc runs");
         if !Path::new(String::from_utf8_lossy(&foreign.stdout).trim()).is_dir() {
             println!("skipped: the standard library for {FOREIGN} is not there");
+            if env::var_os("TELEMETRY_REQUIRE_SERVERS").is_some() {
+                self.wrong.push(format!("the standard library for {FOREIGN} is not there"));
+            }
             return;
         }
         let object = self.target.join("left.o"); // stays where nothing changed

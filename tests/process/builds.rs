@@ -28,7 +28,15 @@ fn built(crate_name: &str, metric: &str) -> PathBuf {
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("written");
     let target = root().join("target/builds/target"); // one for both: their dependencies are the same
     let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    cargo.current_dir(&folder).env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS");
+    cargo.current_dir(&folder).env("CARGO_TARGET_DIR", &target).env("CARGO_TERM_COLOR", "never");
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        cargo.env_remove(variable);
+    }
+    let objects = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(crate_name));
+    let old = fs::read_dir(target.join("debug/deps")).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    for object in old.filter(objects) {
+        fs::remove_file(object).expect("removed"); // of an earlier run
+    }
     let output = cargo.args(["rustc", "--quiet", "--", "--emit=link,obj"]).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("debug")
@@ -49,10 +57,11 @@ fn libraries_and_object_files_tell_what_they_declare_and_a_renamed_metric_is_nam
     let debug = built("before", "calls_answered");
     let objects = fs::read_dir(debug.join("deps")).expect("a folder").map(|entry| entry.expect("an entry").path());
     let object = objects.filter(|path| path.extension().is_some_and(|extension| extension == "o"));
-    let object = object.filter(|path| text(path).contains("before")).find(|path| {
-        let listed = Command::new(telemetry_program()).args(["list", text(path)]).output().expect("it runs");
-        listed.status.success()
-    });
+    let object =
+        object.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("before"))).find(|path| {
+            let listed = Command::new(telemetry_program()).args(["list", text(path)]).output().expect("it runs");
+            listed.status.success()
+        });
     let files = [debug.join("libbefore.rlib"), debug.join("libbefore.so"), debug.join("libbefore.a")];
     for file in files.iter().chain(&object) {
         let (code, found) = telemetry(&["list", text(file)]);

@@ -327,7 +327,7 @@ fn a_setting_that_cannot_be_and_a_taken_port_are_errors_that_say_so() {
     assert!(first.stop().is_ok() && first.stop().is_ok(), "a second stop does nothing");
     let mut again = config();
     again.listen = Some(addr);
-    start(again); // the port is free when the stop has returned
+    let _telemetry = start(again); // the port is free when the stop has returned
 }
 
 #[tokio::test]

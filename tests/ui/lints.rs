@@ -33,7 +33,10 @@ fn what_is_allowed_and_not_good_is_warned_of_where_the_feature_is_on() {
     fs::write(folder.join("src/lib.rs"), SOURCE).expect("written");
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("written");
     let mut check = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    check.current_dir(&folder).env("CARGO_TARGET_DIR", folder.join("target")).env_remove("RUSTFLAGS");
+    check.current_dir(&folder).env("CARGO_TARGET_DIR", folder.join("target")).env("CARGO_TERM_COLOR", "never");
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        check.env_remove(variable);
+    }
     let output = check.args(["check", "--quiet"]).output().expect("cargo runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

@@ -10,6 +10,7 @@ use crate::thread::{Held, Slot, Verb};
 /// The series of a set of labels, which each verb looks up. It may be kept: it is right also after a removal.
 ///
 /// Made by `with`. A [`Handle`] saves the look-up.
+#[must_use = "labels alone record nothing: write a verb behind them, such as `.inc()`"]
 pub struct Series<'a, M, L> {
     pub(super) metric: &'a M,
     pub(super) labels: L,

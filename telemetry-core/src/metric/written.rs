@@ -6,21 +6,24 @@
 use std::marker::PhantomData;
 
 use super::labels::Labels;
+use crate::write::UNDER_TEST;
 
 /// The record of one declaration: a static in the section of [`meta`](crate::meta). All of it are bytes, so nothing lies between its parts.
 #[repr(C)]
 pub struct Written<const FIELDS: usize, P, const MODULE: usize> {
     pub(crate) fields: [u8; FIELDS],
     part: P,
+    pub(crate) flags: [u8; 2],
     /// Twice, each with a zero behind it.
     pub(crate) module: [u8; MODULE],
 }
 
 impl<const FIELDS: usize, P: Part, const MODULE: usize> Written<FIELDS, P, MODULE> {
     /// `module` is the path twice, each with a zero behind it.
-    pub const fn new(fields: [u8; FIELDS], module: &'static str) -> Self {
+    pub const fn new(fields: [u8; FIELDS], under_test: bool, module: &'static str) -> Self {
         let Some(module) = module.as_bytes().first_chunk() else { panic!("the size is that of the text") };
-        Self { fields, part: P::PART, module: *module }
+        let flags = if under_test { UNDER_TEST } else { 0 };
+        Self { fields, part: P::PART, flags: [flags, !flags], module: *module }
     }
 }
 

@@ -1,39 +1,38 @@
 //! What is wrong in a program's declarations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use telemetry_core::prometheus::TARGET_INFO;
+use telemetry_core::rivals::{self, Claim};
 
 use super::{Record, metric};
 
-/// The declarations that share a name, compared without case; collectors have no public name.
+/// The declarations that share a name, compared without case, and may not; collectors have no public name.
 ///
-/// Two versions of one crate may both be linked: what a module declares in each is one declaration here. Neither is it a fault where
-/// several crates declare a name as shared, with one kind and unit.
+/// The rule is that of a program's start: two versions of one crate and a crate's copy under test are none of these, nor are crates that
+/// all say they share it and mean one kind and unit.
 pub fn duplicates(records: &[Record]) -> Vec<Vec<&Record>> {
     let mut names: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind != "collector") {
         names.entry(record.name.to_ascii_lowercase()).or_default().push(record);
     }
-    names.into_values().filter(|same| !is_one(same) && !is_shared(same)).collect()
+    let faulty = |same: &Vec<&Record>| rivals::of_one_name(&same.iter().map(|record| claim(record)).collect::<Vec<_>>()).is_some();
+    names.into_values().filter(faulty).collect()
 }
 
-/// Whether all are what one module declares, in different versions of its crate.
-fn is_one(same: &[&Record]) -> bool {
-    let versions: BTreeSet<_> = same.iter().map(|record| &record.version).collect();
-    let modules: BTreeSet<_> = same.iter().map(|record| (&record.package, &record.module)).collect();
-    modules.len() == 1 && versions.len() == same.len()
+fn claim(record: &Record) -> Claim<'_> {
+    Claim {
+        kind: &record.kind,
+        unit: &record.unit,
+        package: &record.package,
+        version: &record.version,
+        module: &record.module,
+        shared: record.shared,
+        under_test: record.under_test,
+    }
 }
 
-/// Whether all agree that others may declare the name, and on what it is. Of one crate it is still one declaration.
-fn is_shared(same: &[&Record]) -> bool {
-    let whats: BTreeSet<_> = same.iter().map(|record| (&record.kind, &record.unit)).collect();
-    let crates: BTreeSet<_> = same.iter().map(|record| (&record.package, &record.version)).collect();
-    let modules: BTreeSet<_> = same.iter().map(|record| (&record.package, &record.module)).collect();
-    let packages: BTreeSet<_> = same.iter().map(|record| &record.package).collect();
-    let once = crates.len() == same.len() && modules.len() == packages.len();
-    whats.len() == 1 && once && same.iter().all(|record| record.shared)
-}
-
-/// Metrics with different names that Prometheus shows under one.
+/// Metrics with different names that Prometheus shows under one, and cannot tell apart; one alone has the name of what tells of the program.
 #[derive(Debug, PartialEq)]
 pub struct Collision<'a> {
     /// What they share in `/metrics`.
@@ -44,23 +43,23 @@ pub struct Collision<'a> {
 
 /// All collisions, by the first of their series.
 pub fn collisions(records: &[Record]) -> Vec<Collision<'_>> {
-    let mut owners: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
-    for record in records {
+    let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, record) in records.iter().enumerate() {
         for series in metric::series_names(record) {
-            owners.entry(series).or_default().push(record);
+            owners.entry(series).or_default().push(at);
         }
     }
-    let mut collisions: Vec<Collision<'_>> = Vec::new();
-    for (series, records) in owners {
-        let names: BTreeSet<_> = records.iter().map(|record| record.name.to_ascii_lowercase()).collect();
-        if names.len() < 2 {
-            continue;
-        }
-        match collisions.iter_mut().find(|known| known.records == records) {
-            Some(known) => known.series.push(series),
-            None => collisions.push(Collision { series: vec![series], records }),
+    let mut collisions: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
+    for (series, at) in owners {
+        let claims: Vec<_> =
+            at.iter().filter_map(|at| records.get(*at)).map(|record| (record.name.as_str(), claim(record))).collect();
+        if series == TARGET_INFO || rivals::of_one_series(&claims).is_some() {
+            collisions.entry(at).or_default().push(series);
         }
     }
+    let told = |(at, series): (Vec<usize>, _)| Collision { series, records: at.iter().filter_map(|at| records.get(*at)).collect() };
+    let mut collisions: Vec<_> = collisions.into_iter().map(told).collect();
+    collisions.sort_by(|a, b| a.series.cmp(&b.series));
     collisions
 }
 
@@ -93,31 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn two_versions_of_one_crate_declare_a_name_once() {
+    fn versions_of_a_crate_and_its_copy_under_test_declare_a_name_once() {
         let mut records = vec![record("counter", "calls", "a", "1"), record("counter", "calls", "a", "2")];
         assert_eq!(duplicates(&records), Vec::<Vec<&Record>>::new());
-        records[1].module = "a::elsewhere".to_owned();
-        assert_eq!(duplicates(&records).len(), 1, "another module of it is another declaration");
-        records[1] = records[0].clone();
-        assert_eq!(duplicates(&records).len(), 1, "so is the same version's");
-        records[1] = record("counter", "calls", "b", "2");
-        assert_eq!(duplicates(&records).len(), 1, "so is another crate's");
-    }
-
-    #[test]
-    fn a_name_is_shared_by_crates_that_all_say_so_and_agree_on_what_it_is() {
-        let shared = |kind, package, version| {
-            let mut record = record(kind, "calls", package, version);
-            record.shared = true;
-            record
-        };
-        let records = |last: Record| [shared("counter", "a", "1"), shared("counter", "a", "2"), last];
-        let many = |last| duplicates(&records(last)).len();
-        assert_eq!(many(shared("counter", "b", "1")), 0);
-        assert_eq!(many(record("counter", "calls", "b", "1")), 1, "one does not say so");
-        assert_eq!(many(shared("gauge", "b", "1")), 1, "the kinds differ");
-        assert_eq!(many(with_unit(shared("counter", "b", "1"), "s")), 1, "the units differ");
-        assert_eq!(many(shared("counter", "a", "2")), 1, "one crate declares it twice");
+        records[1].version = "1".to_owned();
+        assert_eq!(duplicates(&records).len(), 1);
+        records[1].under_test = true;
+        assert_eq!(duplicates(&records), Vec::<Vec<&Record>>::new());
     }
 
     #[test]
@@ -133,13 +114,15 @@ mod tests {
             metric("counter", "calls", ""),
             metric("gauge", "calls", ""), // a duplicate, and another series
             metric("event", "two-dot", ""),
+            metric("gauge", "target.info", ""),
         ];
         let found = collisions(&records);
         let found: Vec<_> = found.iter().map(|found| (found.series.join(" "), found.records.as_slice())).collect();
         let wanted = [
-            ("h_count", [&records[4], &records[5]]),
-            ("two_dot", [&records[0], &records[1]]),
-            ("x_seconds x_seconds_bucket x_seconds_count x_seconds_sum", [&records[2], &records[3]]),
+            ("h_count", vec![&records[4], &records[5]]),
+            ("target_info", vec![&records[9]]),
+            ("two_dot", vec![&records[0], &records[1]]),
+            ("x_seconds x_seconds_bucket x_seconds_count x_seconds_sum", vec![&records[2], &records[3]]),
         ];
         assert_eq!(found, wanted.each_ref().map(|(series, records)| ((*series).to_owned(), records.as_slice())));
     }

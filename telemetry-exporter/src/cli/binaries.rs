@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::output::{one_line, table};
+use super::output::{one_line, printable, table};
 use crate::catalogue::{Collision, Lock, Package, Record, changes, collisions, dashboard, duplicates, read, reference};
 
 /// Prints what a binary declares.
@@ -78,11 +78,12 @@ pub fn check(binary: &Path, lock: Option<&Path>, package: Option<&str>, json: bo
         writeln!(out, "{found}")?;
     } else {
         for same in &duplicates {
-            writeln!(out, "{}: declared at {}", same[0].name, same.iter().map(whole_place).collect::<Vec<_>>().join(" and "))?;
+            let places = same.iter().map(whole_place).collect::<Vec<_>>().join(" and ");
+            writeln!(out, "{}: declared at {}", printable(&same[0].name), printable(&places))?;
         }
         for Collision { series, records } in &collisions {
             let metrics: Vec<_> = records.iter().map(|record| format!("{} at {}", record.name, whole_place(record))).collect();
-            writeln!(out, "{}: in Prometheus the name of {}", series.join(", "), metrics.join(" and "))?;
+            writeln!(out, "{}: in Prometheus the name of {}", series.join(", "), printable(&metrics.join(" and ")))?;
         }
         for Package { name, version, .. } in silent.iter().flatten() {
             let ident = name.replace('-', "_");
@@ -97,6 +98,7 @@ pub fn check(binary: &Path, lock: Option<&Path>, package: Option<&str>, json: bo
     }
     match duplicates.len() + collisions.len() + silent.map_or(0, |silent| silent.len()) {
         0 => Ok(()),
+        1 => Err(CliError::Other(format!("{} has one fault", binary.display()))),
         faults => Err(CliError::Other(format!("{} has {faults} faults", binary.display()))),
     }
 }

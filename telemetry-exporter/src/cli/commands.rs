@@ -218,7 +218,8 @@ fn declaration_json(declaration: &pb::Declaration) -> Value {
 /// The schema of one event or snapshot.
 async fn schema(client: &mut Client, name: &str) -> Result<(), CliError> {
     let all = client.catalogue().await?;
-    let declared = all.iter().find(|declaration| declaration.name.eq_ignore_ascii_case(name));
+    let named = |declaration: &&pb::Declaration| declaration.kind != "collector" && declaration.name.eq_ignore_ascii_case(name);
+    let declared = all.iter().find(named);
     let declared =
         declared.ok_or_else(|| CliError::Other(format!("nothing is called \"{name}\": `telemetry catalogue` lists all")))?;
     let schema: Value = serde_json::from_str(&declared.schema).map_err(|_| {

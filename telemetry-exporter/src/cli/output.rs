@@ -1,5 +1,6 @@
 //! Tables for people.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +9,8 @@ use serde_json::Value;
 /// Writes left-aligned columns, each as wide as its widest cell; the last one is not padded.
 pub fn table<const N: usize>(out: &mut impl Write, head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
     let mut widths = head.map(|cell| cell.chars().count());
-    for row in rows {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -18,10 +20,19 @@ pub fn table<const N: usize>(out: &mut impl Write, head: [&str; N], rows: &[[Str
         writeln!(out, "{}", padded.join("  ").trim_end())
     };
     line(head)?;
-    for row in rows {
-        line(std::array::from_fn(|i| row[i].as_str()))?;
+    for row in &rows {
+        line(std::array::from_fn(|i| &*row[i]))?;
     }
     Ok(())
+}
+
+/// With the escapes of its control characters in their place: what others wrote does not command the terminal, nor break a row.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// UTC, to the millisecond.
@@ -64,6 +75,13 @@ mod tests {
         let rows = [["a".to_owned(), "1".to_owned()], ["long".to_owned(), "22".to_owned()]];
         table(&mut out, ["name", "v"], &rows).expect("written");
         assert_eq!(String::from_utf8(out).expect("text"), "name  v\na     1\nlong  22\n");
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_command_the_terminal() {
+        let mut out = Vec::new();
+        table(&mut out, ["name"], &[["a\x1b[31mRED\nrow".to_owned()]]).expect("written");
+        assert_eq!(String::from_utf8(out).expect("text"), "name\na\\u{1b}[31mRED\\nrow\n");
     }
 
     #[test]

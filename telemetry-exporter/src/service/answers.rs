@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use telemetry_core::callback::Failure;
+use telemetry_core::callback::{self, Failure};
 use telemetry_core::{EntryRef, Kind, PropertyValue};
 
 use crate::limits::ANSWER_BYTES_MAX;
@@ -86,6 +86,17 @@ pub fn descriptors(streams: &Streams) -> Vec<pb::StreamDescriptor> {
     streams.all().iter().map(descriptor).collect()
 }
 
+/// The schema of an event or a snapshot. It is the user's code that tells it.
+fn schema(entry: &EntryRef) -> String {
+    match callback::guarded(|| Ok(entry.schema())) {
+        Ok(schema) => schema.map(|schema| schema.to_string()).unwrap_or_default(),
+        Err(failure) => {
+            callback::report(entry, &failure);
+            String::new()
+        }
+    }
+}
+
 /// One line of the catalogue.
 pub fn declaration(entry: &EntryRef) -> pb::Declaration {
     let declaration = entry.declaration();
@@ -102,6 +113,6 @@ pub fn declaration(entry: &EntryRef) -> pb::Declaration {
         interval_ms: if let Kind::Snapshot { every } = entry.kind() { every.as_millis() as u64 } else { 0 },
         failures: entry.failures(),
         last_failure: entry.last_failure().unwrap_or_default(),
-        schema: entry.schema().map(|schema| schema.to_string()).unwrap_or_default(),
+        schema: schema(entry),
     }
 }

@@ -89,7 +89,9 @@ impl Telemetry for Grpc {
     }
 
     async fn get_catalogue(&self, _: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
-        let mut declarations: Vec<_> = self.0.registry.entries().iter().map(answers::declaration).collect();
+        let entries = self.0.registry.entries();
+        let told = move || entries.iter().map(answers::declaration).collect::<Vec<_>>();
+        let mut declarations = tokio::task::spawn_blocking(told).await.map_err(|error| Status::internal(error.to_string()))?;
         declarations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
         Ok(Response::new(pb::GetCatalogueResponse { declarations }))
     }

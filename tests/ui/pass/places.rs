@@ -175,6 +175,19 @@ fn generic<T: Default>() -> T {
     T::default()
 }
 
+/// Collectors have no public name: two may be called alike.
+mod one {
+    /// .
+    #[telemetry_core::collector]
+    fn collect() {}
+}
+
+mod other {
+    /// .
+    #[telemetry_core::collector]
+    fn collect() {}
+}
+
 fn main() {
     BY_LITERAL.inc();
     BY_EXPR.with(Method::Get).set(1);
