@@ -105,24 +105,24 @@ macro_rules! __telemetry_schema {
 /// first. All of this is within the item that is declared or the `const` beside it, because the compiler puts a module of its own into an
 /// object of its own, which nothing pulls from a library; what is within another item goes where the declaration goes, which is always
 /// linked.
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "aarch64",
+        target_arch = "arm",
+        target_arch = "loongarch64",
+        target_arch = "riscv32",
+        target_arch = "riscv64",
+        target_arch = "s390x",
+        target_arch = "x86",
+        target_arch = "x86_64"
+    ),
+    not(miri)
+))] // where inline assembly is stable; asked here, once, and not at each declaration
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
     ($ident:ident $name:literal $place:literal) => {
-        #[cfg(all(
-            target_os = "linux",
-            any(
-                target_arch = "aarch64",
-                target_arch = "arm",
-                target_arch = "loongarch64",
-                target_arch = "riscv32",
-                target_arch = "riscv64",
-                target_arch = "s390x",
-                target_arch = "x86",
-                target_arch = "x86_64"
-            ),
-            not(miri)
-        ))]
         mod $ident {
             // since it is for items
             $crate::__private::core::arch::global_asm!($crate::__private::core::concat!(
@@ -142,6 +142,27 @@ macro_rules! __telemetry_taken {
             ));
         }
     };
+}
+
+/// Where it cannot be found at link time it is at the start.
+#[cfg(not(all(
+    target_os = "linux",
+    any(
+        target_arch = "aarch64",
+        target_arch = "arm",
+        target_arch = "loongarch64",
+        target_arch = "riscv32",
+        target_arch = "riscv64",
+        target_arch = "s390x",
+        target_arch = "x86",
+        target_arch = "x86_64"
+    ),
+    not(miri)
+)))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_taken {
+    ($($ignored:tt)*) => {};
 }
 
 pub use crate::{

@@ -8,7 +8,7 @@ use fuzz::{peak, seeds};
 use libfuzzer_sys::fuzz_target;
 use telemetry_exporter::catalogue::read_bytes;
 
-/// Bytes that may be allocated for each byte of a file. The least record has 34 bytes and becomes about 300, a label of 5 becomes 48;
+/// Bytes that may be allocated for each byte of a file. The least record has 36 bytes and becomes about 300, a label of 5 becomes 48;
 /// twice that where a list has just grown, thrice while it does so.
 const PEAK_FACTOR: usize = 64;
 

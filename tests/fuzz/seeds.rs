@@ -70,11 +70,11 @@ pub fn records() -> Vec<Vec<u8>> {
 pub fn headed(fields: &[u8]) -> Vec<u8> {
     let length = u32::try_from(fields.len()).expect("an input is short");
     let numbers = [u32::from(VERSION), length, checksum(fields)].map(u32::to_le_bytes);
-    [MAGIC.as_slice(), &numbers.concat(), fields, &[code::COUNTER, !code::COUNTER], &NO_LABELS, &[0, 0]].concat()
+    [MAGIC.as_slice(), &numbers.concat(), fields, &[code::COUNTER, !code::COUNTER], &NO_LABELS, &[0, !0], &[0, 0]].concat()
 }
 
 /// Bytes of the least record: a name of a letter.
-pub const LEAST_BYTES: usize = BEGIN_BYTES + HEAD_BYTES + LEAST_FIELDS.len() + 2 + NO_LABELS.len() + 2;
+pub const LEAST_BYTES: usize = BEGIN_BYTES + HEAD_BYTES + LEAST_FIELDS.len() + 2 + NO_LABELS.len() + 2 + 2;
 const LEAST_FIELDS: &[u8] = b"\x01\x01\0\0\0n";
 
 /// Inputs of the target `binaries`.
