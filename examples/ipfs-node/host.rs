@@ -83,6 +83,7 @@ pub fn start() {
     }
 }
 
+/// Reads the load and the memory of the host.
 #[collector]
 fn host() {
     let mut machine = MACHINE.lock();

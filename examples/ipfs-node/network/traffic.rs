@@ -52,6 +52,7 @@ pub fn start() {
     *LAST.lock() = Some(read());
 }
 
+/// Tells the rates since the collection before.
 #[collector]
 fn rates() {
     let now = read();
