@@ -105,20 +105,6 @@ macro_rules! __telemetry_schema {
 /// first. All of this is within the item that is declared or the `const` beside it, because the compiler puts a module of its own into an
 /// object of its own, which nothing pulls from a library; what is within another item goes where the declaration goes, which is always
 /// linked.
-#[cfg(all(
-    target_os = "linux",
-    any(
-        target_arch = "aarch64",
-        target_arch = "arm",
-        target_arch = "loongarch64",
-        target_arch = "riscv32",
-        target_arch = "riscv64",
-        target_arch = "s390x",
-        target_arch = "x86",
-        target_arch = "x86_64"
-    ),
-    not(miri)
-))] // where inline assembly is stable; asked here, once, and not at each declaration
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __telemetry_taken {
@@ -144,27 +130,30 @@ macro_rules! __telemetry_taken {
     };
 }
 
-/// Where it cannot be found at link time it is at the start.
-#[cfg(not(all(
-    target_os = "linux",
-    any(
-        target_arch = "aarch64",
-        target_arch = "arm",
-        target_arch = "loongarch64",
-        target_arch = "riscv32",
-        target_arch = "riscv64",
-        target_arch = "s390x",
-        target_arch = "x86",
-        target_arch = "x86_64"
-    ),
-    not(miri)
-)))]
+/// Nothing: where the linker cannot find a name that is declared twice, the start does.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __telemetry_taken {
+macro_rules! __telemetry_untaken {
     ($($ignored:tt)*) => {};
 }
 
-pub use crate::{
-    __telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema, __telemetry_taken as taken,
-};
+// Where inline assembly is stable; asked here, once, and not at each declaration.
+cfg_select! {
+    all(
+        target_os = "linux",
+        any(
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "loongarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64",
+            target_arch = "s390x",
+            target_arch = "x86",
+            target_arch = "x86_64"
+        ),
+        not(miri)
+    ) => { pub use crate::__telemetry_taken as taken; }
+    _ => { pub use crate::__telemetry_untaken as taken; }
+}
+
+pub use crate::{__telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema};

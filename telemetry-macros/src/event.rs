@@ -1,7 +1,7 @@
 //! `#[event]`: on a static only; an event has no state that a function could give.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use crate::caret;
 use crate::expand::{self, Declared};
@@ -23,10 +23,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
                 &part,
                 &quote!(event(&__TELEMETRY_RECORD, ::telemetry_core::__private::schema!(__TELEMETRY_RECORD))),
             );
-            let initial = item
-                .init
-                .as_ref()
-                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            let initial = item.initial();
             item.with(quote!({ #registration __TELEMETRY_RECORD.completed(#initial, &__TELEMETRY_ELEMENT) }))
         }
         Item::Fn(function) => {

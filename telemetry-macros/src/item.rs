@@ -103,6 +103,12 @@ impl Item {
 }
 
 impl StaticItem {
+    /// What it begins with: the initialiser that the user wrote, or what the type of its record tells.
+    pub fn initial(&self) -> TokenStream {
+        let told = || quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD));
+        self.init.as_ref().map_or_else(told, ToTokens::to_token_stream)
+    }
+
     /// The static with this expression as its initialiser.
     pub fn with(&self, init: TokenStream) -> TokenStream {
         let Self { attrs, vis, ident, ty, .. } = self;

@@ -78,10 +78,7 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
         return quote!(::telemetry_core::__private::metric!([#(#attrs)* #vis] #ident [#ty] #framed [#taken] #size #fields););
     }
     let registration = declared.registration(ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &#ident)));
-    let initial = item
-        .init
-        .as_ref()
-        .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+    let initial = item.initial();
     let completed = if declared.bounds.is_none() && args.get("max_series").is_none() {
         initial
     } else {

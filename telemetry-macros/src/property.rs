@@ -1,7 +1,7 @@
 //! `#[property]`: on a static it declares a constant or settable value, on a function one that is computed on demand.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use crate::caret;
 use crate::expand::{self, Declared};
@@ -18,10 +18,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = caret::part(ty, "PropertyType");
             let registration = declared.registration(ty, &part, &quote!(property(&__TELEMETRY_RECORD, &#ident)));
-            let initial = item
-                .init
-                .as_ref()
-                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            let initial = item.initial();
             item.with(quote!({ #registration #initial }))
         }
         Item::Fn(function) => {

@@ -19,10 +19,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = caret::part(ty, "RpcType");
             let registration = declared.registration(ty, &part, &quote!(rpc(&__TELEMETRY_RECORD, &#ident)));
-            let initial = item
-                .init
-                .as_ref()
-                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            let initial = item.initial();
             item.with(quote!({ #registration #initial }))
         }
         Item::Fn(function) => {

@@ -1,7 +1,7 @@
 //! `#[snapshot]`: on a static whose state is provided at run time, or on a function where the state is global.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ReturnType;
 
 use crate::caret;
@@ -25,10 +25,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = caret::part(ty, "SnapshotType");
             let registration = declared.registration(ty, &part, &quote!(snapshot(&__TELEMETRY_RECORD, &#ident, #told)));
-            let initial = item
-                .init
-                .as_ref()
-                .map_or_else(|| quote!(::telemetry_core::__private::initial(&__TELEMETRY_RECORD)), ToTokens::to_token_stream);
+            let initial = item.initial();
             item.with(quote!({ #registration #initial }))
         }
         Item::Fn(function) => {
