@@ -8,8 +8,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use telemetry_core::__private::{MetricSource, Reader};
-use telemetry_core::{Counter, Registry, collect};
+use telemetry_core::__private::{self, Reader};
+use telemetry_core::collect::{Collector, Frame};
+use telemetry_core::{Counter, Registry};
 
 const COUNTERS: usize = 1_000;
 const THREADS: usize = 16;
@@ -17,7 +18,7 @@ const ROUNDS: usize = 301;
 
 static ALL: [Counter; COUNTERS] = [const { Counter::new() }; COUNTERS];
 
-fn microseconds(run: impl Fn()) -> (f64, f64) {
+fn microseconds(mut run: impl FnMut()) -> (f64, f64) {
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
@@ -46,15 +47,16 @@ fn main() {
         });
         let line = |case: &str, (median, p10): (f64, f64)| println!("{case}\t{median:.2}\t{p10:.2}\t{floor:.2}");
         println!("subject/case\tmedian µs\tp10 µs\tfloor µs");
-        line("telemetry/read-cells", microseconds(|| drop(black_box(Reader::new()))));
+        let (mut reader, mut frame) = (Reader::default(), Frame::default());
+        line("telemetry/read-cells", microseconds(|| black_box(&mut reader).read()));
+        let all: Vec<_> = ALL.iter().collect();
         let all = || {
-            let (reader, mut points) = (Reader::new(), Vec::with_capacity(COUNTERS));
-            ALL.iter().for_each(|counter| counter.read(&reader, &mut points));
-            assert_eq!(black_box(points).len(), COUNTERS);
+            __private::read(&all, &mut reader, &mut frame);
+            assert_eq!(black_box(&frame).series().len(), COUNTERS);
         };
         line("telemetry/read-1000-counters", microseconds(all));
-        let registry = Registry::new();
-        line("telemetry/collect-own", microseconds(|| drop(black_box(collect::collect(&registry, Duration::from_secs(1))))));
+        let mut collector = Collector::new(&Registry::new());
+        line("telemetry/collect-own", microseconds(|| drop(black_box(collector.collect(Duration::from_secs(1)).time_ns()))));
         read.wait();
     });
 }

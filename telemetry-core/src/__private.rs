@@ -8,7 +8,7 @@ pub use crate::element::{self, CollectorPart, Element};
 pub use crate::event::EventType;
 pub use crate::expand::{declared, metric, record, schema, taken};
 pub use crate::meta::code;
-pub use crate::metric::{Metric, MetricSource, ObservedFn, ObservedType, Options, Part, Reader, Written, initial};
+pub use crate::metric::{Metric, MetricSource, ObservedFn, ObservedType, Options, Part, Reader, Written, initial, read};
 pub use crate::property::{ComputedType, PropertyFn, PropertyType};
 pub use crate::registry::TELEMETRY_DECLARATIONS_V1;
 pub use crate::rpc::{Answered, Asked, RpcFn, RpcType, boxed};

@@ -1,25 +1,103 @@
 //! Reading all metrics at one moment: first the collectors run, then the observed functions, then the cells are read.
 
-use std::ops::Range;
 use std::time::Duration;
 
-use crate::callback::{self, Failure};
+use crate::callback;
 use crate::clock;
 use crate::declaration::{Kind, MetricKind};
-use crate::entry::{EntryRef, Item};
+pub use crate::distribution::Merged as Distribution;
+use crate::entry::{Entry, EntryRef, Item};
+pub use crate::frame::{Ended, Frame, MetricRow, SeriesRow, Shape};
 use crate::metric::{MEASUREMENTS_REJECTED, Reader};
 use crate::registry::Registry;
 use crate::value::{Point, Value};
 
-/// What all metrics of a registry showed at one moment.
+/// Reads all metrics of a registry, again and again, into memory that it keeps.
+pub struct Collector {
+    collectors: Vec<EntryRef>,
+    observed: Vec<EntryRef>,
+    metrics: Vec<(&'static Entry, MetricKind)>,
+    reader: Reader,
+    frame: Frame,
+}
+
+impl Collector {
+    /// One for all metrics that are linked. There are none of run time.
+    pub fn new(registry: &Registry) -> Self {
+        let entries = registry.entries();
+        let of = |wanted: fn(&EntryRef) -> bool| entries.iter().filter(|entry| wanted(entry)).cloned().collect::<Vec<_>>();
+        let metric = |entry: &EntryRef| match (entry, entry.kind) {
+            (EntryRef::Linked(entry), Kind::Metric(kind)) => Some((*entry, kind)),
+            _ => None,
+        };
+        Self {
+            collectors: of(|entry| entry.kind == Kind::Collector),
+            observed: of(|entry| entry.as_metric().is_some_and(|metric| metric.is_observed())),
+            metrics: entries.iter().filter_map(metric).collect(),
+            reader: Reader::default(),
+            frame: Frame::default(),
+        }
+    }
+
+    /// Runs the collectors, then the observed functions, each within half of the deadline, and reads every metric.
+    ///
+    /// A callback that fails is left out, counted and named; the others are in time. Cost, without callbacks: a load a cell, some
+    /// nanoseconds a series, and for each distribution a lock and its buckets. While the series are those of the frame before no memory
+    /// is taken, but by callbacks.
+    pub fn collect(&mut self, deadline: Duration) -> &Frame {
+        let deadline = deadline / 2;
+        callback::pass(self.collectors.clone(), deadline, |entry| {
+            if let Item::Collector(run) = entry.item {
+                run();
+            }
+            Ok(())
+        });
+        let observed = callback::pass(self.observed.clone(), deadline, |entry| Ok(observe(entry)));
+        self.reader.read();
+        let frame = &mut self.frame;
+        frame.begin(clock::now_ns());
+        let mut observed = observed.into_iter().map(|(_, points)| points.unwrap_or_default());
+        for (place, (entry, kind)) in self.metrics.iter().enumerate() {
+            let Some(metric) = entry.as_metric() else { continue };
+            frame.metric(place, entry.declaration(), *kind);
+            if metric.is_observed() {
+                let at = std::ptr::from_ref(*entry).addr();
+                observed.next().into_iter().flatten().for_each(|point| frame.observed(at, point));
+            } else {
+                metric.read(&self.reader, frame);
+            }
+        }
+        frame.end();
+        frame
+    }
+
+    /// What was read last.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// What an observed function tells; a counter tells nothing below zero.
+fn observe(entry: &Entry) -> Vec<Point> {
+    let mut points = entry.as_metric().map(|metric| metric.observe()).unwrap_or_default();
+    if entry.kind == Kind::Metric(MetricKind::Counter) {
+        points.retain(|point| {
+            let grows = !matches!(point.value, Value::I64(..0)) && !matches!(point.value, Value::F64(value) if value < 0.0);
+            if !grows {
+                MEASUREMENTS_REJECTED.inc();
+            }
+            grows
+        });
+    }
+    points
+}
+
+/// What all metrics of a registry showed at one moment, as values of their own.
 pub struct Collection {
-    /// The start of all cumulative sums, in Unix nanoseconds.
-    pub start_ns: u64,
     /// The moment of the reading, in Unix nanoseconds.
     pub time_ns: u64,
     /// One element a metric that has a value.
     pub metrics: Vec<Reading>,
-    points: Vec<Point>,
 }
 
 /// One metric that has a value.
@@ -28,61 +106,24 @@ pub struct Reading {
     pub entry: EntryRef,
     /// The instrument that it is.
     pub kind: MetricKind,
-    points: Range<usize>,
+    points: Vec<Point>,
 }
 
 impl Collection {
     /// The points of one of its metrics, one a series.
-    pub fn points(&self, reading: &Reading) -> &[Point] {
-        self.points.get(reading.points.clone()).unwrap_or_default()
+    pub fn points<'a>(&self, reading: &'a Reading) -> &'a [Point] {
+        &reading.points
     }
 }
 
-/// Runs the collectors, then the observed functions, each within half of the deadline, and reads every metric.
-///
-/// A callback that fails is left out, counted and named; the others are in time. Cost, without callbacks: a load a cell, some ten
-/// nanoseconds a metric, and for each distribution a lock and its buckets.
+/// Reads every metric once, as [`Collector::collect`] does. Cost: some memory a series.
 pub fn collect(registry: &Registry, deadline: Duration) -> Collection {
-    let (entries, deadline) = (registry.entries(), deadline / 2);
-    let of = |wanted: fn(&EntryRef) -> bool| entries.iter().filter(|entry| wanted(entry)).cloned().collect::<Vec<_>>();
-    callback::pass(of(|entry| entry.kind == Kind::Collector), deadline, |entry| {
-        if let Item::Collector(run) = entry.item {
-            run();
-        }
-        Ok(())
-    });
-    let observed = callback::pass(of(|entry| entry.as_metric().is_some_and(|metric| metric.is_observed())), deadline, |entry| {
-        let mut points = Vec::new();
-        if let Some(metric) = entry.as_metric() {
-            metric.read(&Reader::none(), &mut points);
-        }
-        if entry.kind == Kind::Metric(MetricKind::Counter) {
-            points.retain(|point| {
-                let grows = !matches!(point.value, Value::I64(..0)) && !matches!(point.value, Value::F64(value) if value < 0.0);
-                if !grows {
-                    MEASUREMENTS_REJECTED.inc();
-                }
-                grows
-            });
-        }
-        Ok(points)
-    });
-    let reader = Reader::new();
-    let time_ns = clock::now_ns();
-    let mut observed = observed.into_iter().map(|(_, points)| points);
-    let (mut metrics, mut points) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
-    for entry in entries {
-        let Kind::Metric(kind) = entry.kind else { continue };
-        let Some(metric) = entry.as_metric() else { continue };
-        let begins = points.len();
-        if metric.is_observed() {
-            points.extend(observed.next().and_then(Result::<_, Failure>::ok).unwrap_or_default());
-        } else {
-            metric.read(&reader, &mut points);
-        }
-        if points.len() > begins {
-            metrics.push(Reading { entry, kind, points: begins..points.len() });
-        }
-    }
-    Collection { start_ns: clock::start_ns(), time_ns, metrics, points }
+    let mut collector = Collector::new(registry);
+    collector.collect(deadline);
+    let frame = collector.frame();
+    let reading = |row: &MetricRow| {
+        let (entry, kind) = collector.metrics[row.place];
+        Reading { entry: EntryRef::Linked(entry), kind, points: frame.points(row) }
+    };
+    Collection { time_ns: frame.time_ns(), metrics: frame.metrics().iter().map(reading).collect() }
 }

@@ -23,7 +23,7 @@ impl From<&'static str> for Label {
 }
 
 /// The labels of one series, keys with values; a clone shares them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LabelSet(Option<Arc<[(&'static str, Label)]>>);
 
 impl Deref for LabelSet {

@@ -47,6 +47,7 @@ mod row;
 mod distribution;
 #[allow(unsafe_code)]
 mod thread;
+mod frame;
 #[allow(unsafe_code)] // three calls, in `family`
 mod metric;
 mod property;

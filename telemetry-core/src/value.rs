@@ -28,7 +28,7 @@ pub enum Value {
 }
 
 /// Count, sum, least and greatest of the values of a histogram.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
     /// How many values were recorded.
     pub count: u64,

@@ -11,10 +11,11 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use parking_lot::Mutex;
+use telemetry_core::Registry;
+use telemetry_core::collect::Collector;
 use telemetry_core::limits::CALLBACK_DEADLINE;
-use telemetry_core::{Registry, clock, collect};
 
-use crate::otlp;
+use crate::otlp::{self, Encoder};
 use crate::stream::{Rejected, Streams};
 
 /// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
@@ -27,12 +28,18 @@ pub struct StreamExporter {
 
 struct Inner {
     registry: Arc<Registry>,
+    encoding: Mutex<Encoding>,
     streams: Arc<Streams>,
-    message_bytes_max: usize,
     deadline: Duration,
     /// What the SDK collected last, for readers between two exports.
     sdk: Mutex<ResourceMetrics>,
     ended: AtomicBool,
+}
+
+/// What one export after the other uses.
+struct Encoding {
+    collector: Collector,
+    encoder: Encoder,
 }
 
 impl StreamExporter {
@@ -40,14 +47,17 @@ impl StreamExporter {
     pub fn new(registry: Arc<Registry>, streams: Arc<Streams>, message_bytes_max: usize, every: Duration) -> Self {
         // Callbacks may take half of an interval, so that a stuck one delays no collection.
         let deadline = CALLBACK_DEADLINE.min(every / 2);
-        let (sdk, ended) = (Mutex::default(), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { registry, streams, message_bytes_max, deadline, sdk, ended }) }
+        let encoding = Encoding { collector: Collector::new(&registry), encoder: Encoder::new(message_bytes_max) };
+        let (encoding, sdk, ended) = (Mutex::new(encoding), Mutex::default(), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { registry, encoding, streams, deadline, sdk, ended }) }
     }
 
     /// Everything as it is now: the registry is read anew, beside what the SDK collected last.
     pub fn current(&self) -> ResourceMetrics {
+        let mut collector = Collector::new(&self.inner.registry);
+        let own = otlp::metrics(collector.collect(self.inner.deadline));
         let mut metrics = self.inner.sdk.lock().clone();
-        otlp::join(&mut metrics, &collect::collect(&self.inner.registry, self.inner.deadline));
+        metrics.scope_metrics.extend(own);
         metrics
     }
 
@@ -55,10 +65,12 @@ impl StreamExporter {
         if self.inner.ended.load(Ordering::Acquire) {
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        *self.inner.sdk.lock() = otlp::from_sdk(metrics);
-        let (metrics, time_ns) = (self.current(), clock::now_ns());
-        let messages = otlp::encode(metrics, self.inner.message_bytes_max);
-        self.inner.streams.metrics().append_batch(time_ns, &messages).map_err(|Rejected { bytes, bytes_max }| {
+        let sdk = otlp::from_sdk(metrics);
+        self.inner.sdk.lock().clone_from(&sdk);
+        let Encoding { collector, encoder } = &mut *self.inner.encoding.lock();
+        let frame = collector.collect(self.inner.deadline);
+        let messages = encoder.encode(frame, sdk);
+        self.inner.streams.metrics().append_batch(frame.time_ns(), messages).map_err(|Rejected { bytes, bytes_max }| {
             OTelSdkError::InternalFailure(format!("one series has {bytes} bytes: at most {bytes_max} are allowed"))
         })
     }

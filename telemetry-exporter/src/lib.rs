@@ -19,7 +19,7 @@ mod protocol;
 pub mod pb;
 pub mod stream;
 mod config;
-mod otlp;
+pub mod otlp;
 mod export;
 mod prometheus;
 mod snapshots;

@@ -7,6 +7,7 @@
 mod callbacks;
 mod declarations;
 mod distributions;
+mod encoding;
 mod events;
 mod instruments;
 mod libp2p;

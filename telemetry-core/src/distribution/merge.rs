@@ -8,7 +8,7 @@ use crate::limits::HISTOGRAM_BUCKETS_MAX;
 use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
 
 /// Consecutive counts, from the bucket `start`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Counts {
     start: i32,
     counts: Vec<u64>,
@@ -26,39 +26,45 @@ impl Counts {
         excess(both.or(self.span()).or(other))
     }
 
-    /// Adds these counts, whose buckets are `2^change` times finer.
-    fn add(&mut self, side: &Side, change: i32) {
-        for (index, count) in (side.start..).zip(&side.counts.0) {
-            let (index, count) = (index >> change, count.load(Relaxed));
-            if count == 0 {
-                continue;
-            }
-            if self.counts.is_empty() {
-                self.start = index;
-            }
-            if index < self.start {
-                self.counts.splice(0..0, std::iter::repeat_n(0, (self.start - index) as usize));
-                self.start = index;
-            }
-            let at = (index - self.start) as usize;
-            if at >= self.counts.len() {
-                self.counts.resize(at + 1, 0);
-            }
-            self.counts[at] += count;
+    /// Adds these counts, whose buckets are `2^change` times finer. `span` is of those that count something.
+    fn add(&mut self, side: &Side, span: Option<(i32, i32)>, change: i32) {
+        let Some((low, high)) = span else { return };
+        let counts = side.counts.0[(low - side.start) as usize..=(high - side.start) as usize].iter();
+        if self.counts.is_empty() && change == 0 {
+            self.start = low;
+            return self.counts.extend(counts.map(|count| count.load(Relaxed)));
+        }
+        if self.counts.is_empty() {
+            self.start = low >> change;
+        }
+        let before = (self.start - (low >> change)).max(0) as usize;
+        let len = (self.counts.len() + before).max(((high >> change) - self.start.min(low >> change) + 1) as usize);
+        self.counts.resize(len, 0);
+        self.counts.rotate_right(before); // what was added at the end is zero
+        self.start -= before as i32;
+        for (index, count) in (low..).zip(counts) {
+            self.counts[((index >> change) - self.start) as usize] += count.load(Relaxed);
         }
     }
 
     fn downscale(&mut self, change: i32) {
         let Some((low, high)) = self.span().filter(|_| change > 0) else { return };
-        let mut merged = vec![0; ((high >> change) - (low >> change) + 1) as usize];
-        for (index, count) in (low..).zip(&self.counts) {
-            merged[((index >> change) - (low >> change)) as usize] += count;
+        let start = low >> change;
+        for index in low..=high {
+            let count = std::mem::take(&mut self.counts[(index - low) as usize]);
+            self.counts[((index >> change) - start) as usize] += count; // which is no later one
         }
-        *self = Self { start: low >> change, counts: merged };
+        self.counts.truncate(((high >> change) - start + 1) as usize);
+        self.start = start;
+    }
+
+    fn clear(&mut self) {
+        self.counts.clear();
     }
 }
 
-/// The sum of some shards.
+/// A distribution: the sum of what all threads recorded.
+#[derive(Clone, Debug, Default)]
 pub struct Merged {
     bounds: Option<&'static [f64]>,
     scale: i32,
@@ -66,20 +72,23 @@ pub struct Merged {
     positive: Counts,
     negative: Counts,
     summary: Summary,
+    /// Whether anything was added since it was cleared.
+    begun: bool,
 }
 
 impl Merged {
-    /// The sum of one.
-    pub fn new(shard: &Shard) -> Self {
-        let summary = Summary { count: 0, sum: 0.0, min: None, max: None };
-        let (positive, negative) = (Counts::default(), Counts::default());
-        let mut merged = Self { bounds: shard.bounds, scale: shard.scale, zeros: 0, positive, negative, summary };
-        merged.add(shard);
-        merged
+    /// Begins a sum of nothing, in the same memory.
+    pub fn clear(&mut self) {
+        self.positive.clear();
+        self.negative.clear();
+        (self.bounds, self.scale, self.zeros, self.summary, self.begun) = (None, 0, 0, Summary::default(), false);
     }
 
     /// Adds one more of the same histogram.
     pub fn add(&mut self, shard: &Shard) {
+        if !self.begun {
+            (self.begun, self.bounds, self.scale) = (true, shard.bounds, shard.scale);
+        }
         if let Some(bounds) = self.bounds {
             self.positive.counts.resize(bounds.len() + 1, 0); // the first bucket is the first of all, empty or not
             for (sum, count) in self.positive.counts.iter_mut().zip(&shard.positive.counts.0) {
@@ -89,14 +98,13 @@ impl Merged {
             self.downscale(self.scale - shard.scale);
             // First to where both have room: at a finer scale the buckets between them may be more than there is memory.
             let (finer, negative) = (shard.scale - self.scale, shard.negative.as_deref());
-            let positive = self.positive.excess_with(shard.positive.span(), finer);
-            self.downscale(positive.max(self.negative.excess_with(negative.and_then(Side::span), finer)));
-            self.positive.add(&shard.positive, shard.scale - self.scale);
+            let (positive_span, negative_span) = (shard.positive.span(), negative.and_then(Side::span));
+            let positive = self.positive.excess_with(positive_span, finer);
+            self.downscale(positive.max(self.negative.excess_with(negative_span, finer)));
+            self.positive.add(&shard.positive, positive_span, shard.scale - self.scale);
             if let Some(negative) = negative {
-                self.negative.add(negative, shard.scale - self.scale);
+                self.negative.add(negative, negative_span, shard.scale - self.scale);
             }
-            // And again, for what its owner counted meanwhile.
-            self.downscale(excess(self.positive.span()).max(excess(self.negative.span())));
             debug_assert!(
                 self.positive.counts.len() <= HISTOGRAM_BUCKETS_MAX && self.negative.counts.len() <= HISTOGRAM_BUCKETS_MAX
             );
@@ -120,23 +128,55 @@ impl Merged {
         }
     }
 
-    /// As it is exported; none where nothing was recorded. The count is that of the buckets.
-    pub fn into_value(self) -> Option<Value> {
-        let Self { bounds, scale, zeros, positive, negative, mut summary } = self;
-        summary.count = zeros + positive.counts.iter().chain(&negative.counts).sum::<u64>();
-        if summary.count == 0 {
-            return None;
-        }
-        Some(match bounds {
-            Some(bounds) => Value::Explicit(Box::new(ExplicitValue { summary, bounds, counts: positive.counts })),
+    /// Counts what was added, by the buckets; false where nothing was, or the first value is only half recorded.
+    pub fn finish(&mut self) -> bool {
+        self.summary.count = self.zeros + self.positive.counts.iter().chain(&self.negative.counts).sum::<u64>();
+        self.summary.count > 0 && self.summary.min.is_some()
+    }
+
+    /// Count, sum, least and greatest.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The explicit bounds; none where the buckets are exponential.
+    pub fn bounds(&self) -> Option<&'static [f64]> {
+        self.bounds
+    }
+
+    /// The resolution of exponential buckets, as OpenTelemetry defines it.
+    pub fn scale(&self) -> i32 {
+        self.scale
+    }
+
+    /// How many values were zero, where the buckets are exponential.
+    pub fn zero_count(&self) -> u64 {
+        self.zeros
+    }
+
+    /// Exponential buckets of values above zero, or all explicit ones: the index of the first, and the counts.
+    pub fn positive(&self) -> (i32, &[u64]) {
+        (self.positive.start, &self.positive.counts)
+    }
+
+    /// Exponential buckets of values below zero, by their absolute value: the index of the first, and the counts.
+    pub fn negative(&self) -> (i32, &[u64]) {
+        (self.negative.start, &self.negative.counts)
+    }
+
+    /// The same as a value of its own.
+    pub fn to_value(&self) -> Value {
+        let Self { bounds, scale, zeros, positive, negative, summary, .. } = self;
+        match bounds {
+            Some(bounds) => Value::Explicit(Box::new(ExplicitValue { summary: *summary, bounds, counts: positive.counts.clone() })),
             None => Value::Exponential(Box::new(ExponentialValue {
-                summary,
-                scale,
-                zero_count: zeros,
-                positive: (positive.start, positive.counts),
-                negative: (negative.start, negative.counts),
+                summary: *summary,
+                scale: *scale,
+                zero_count: *zeros,
+                positive: (positive.start, positive.counts.clone()),
+                negative: (negative.start, negative.counts.clone()),
             })),
-        })
+        }
     }
 }
 
@@ -156,8 +196,8 @@ mod tests {
     }
 
     fn merged(shards: &[&[f64]]) -> Merged {
-        let mut merged = Merged::new(&of(shards[0]));
-        shards[1..].iter().for_each(|shard| merged.add(&of(shard)));
+        let mut merged = Merged::default();
+        shards.iter().for_each(|shard| merged.add(&of(shard)));
         merged
     }
 

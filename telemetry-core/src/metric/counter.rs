@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::family::{Family, Options};
+use super::family::{Family, Options, Read};
 use super::series::{Target, instrument, reject, verbs};
+use crate::frame::Shape;
 use crate::thread::{Space, Verb};
-use crate::value::Value;
 
 /// A sum of `u64` that only grows; it wraps beyond `u64::MAX`.
 ///
@@ -27,7 +27,7 @@ pub struct Counter<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(Counter, Counter, |slot, reader| Some(Value::U64(slot.whole(Some(&reader.sums)))), Some(Space::Whole));
+instrument!(Counter, Counter, Read::Number(Shape::U64, |slot, sums| Some(slot.whole(Some(sums)))), Some(Space::Whole));
 
 verbs!(Counter {
     /// Adds one.
@@ -57,7 +57,12 @@ pub struct FloatCounter<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(FloatCounter, Counter, |slot, reader| Some(Value::F64(slot.float(Some(&reader.sums)))), Some(Space::Float));
+instrument!(
+    FloatCounter,
+    Counter,
+    Read::Number(Shape::F64, |slot, sums| Some(slot.float(Some(sums)).to_bits())),
+    Some(Space::Float)
+);
 
 verbs!(FloatCounter {
     /// Adds one.

@@ -3,16 +3,17 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
+use std::ptr;
 use std::sync::OnceLock;
 
 use super::Reader;
 use super::labels::{Labels, pairs};
 use crate::cell::{self, AtomicU64};
 use crate::declaration::MetricKind;
+use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
-use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Told, Verb};
-use crate::value::{Point, Value};
+use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Sums, Told, Verb};
 
 /// What an attribute says of a metric beside its name.
 #[doc(hidden)]
@@ -26,6 +27,30 @@ pub struct Options {
 
 impl Options {
     pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX };
+}
+
+/// How the series of an instrument are read.
+#[derive(Clone, Copy)]
+pub(super) enum Read {
+    /// Each shows a number, if it does: its bits, from the sums of all threads.
+    Number(Shape, fn(&Slot, &Sums) -> Option<u64>),
+    /// Each shows a distribution, where anything was recorded.
+    Distribution,
+}
+
+impl Read {
+    #[inline(always)]
+    fn slot(self, slot: &Slot, sums: &Sums, frame: &mut Frame, labels: impl FnOnce() -> LabelSet) {
+        let at = ptr::from_ref(slot).addr();
+        match self {
+            Self::Number(shape, bits) => {
+                if let Some(bits) = bits(slot, sums) {
+                    frame.number(at, slot.start_ns(), shape, bits, labels);
+                }
+            }
+            Self::Distribution => frame.distribution_of(at, slot.start_ns(), |sum| slot.distribution(sum), labels),
+        }
+    }
 }
 
 /// How many series a block has for these labels; 0 where they are too many, or their set is not known at compile time.
@@ -176,13 +201,10 @@ impl Family {
         self.sparse.remove(&Of(labels))
     }
 
-    /// Adds a point for each series that shows something.
-    pub fn read<L: Labels>(&self, reader: &Reader, points: &mut Vec<Point>, value: impl Fn(&Slot) -> Option<Value>) {
+    /// Shows each series that has something to show.
+    pub fn read<L: Labels>(&self, reader: &Reader, frame: &mut Frame, read: Read) {
         if L::NONE {
-            if let Some(value) = value(&self.single) {
-                points.push(Point { labels: LabelSet::default(), value });
-            }
-            return;
+            return read.slot(&self.single, &reader.sums, frame, LabelSet::default);
         }
         let slots = self.dense.all();
         if !slots.is_empty() {
@@ -190,10 +212,12 @@ impl Family {
             let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
             self.dense.publish();
             let shown = slots.iter().zip(labels).filter(|(slot, _)| slot.shows() || slot.has_counted(&reader.sums));
-            points.extend(shown.filter_map(|(slot, labels)| Some(Point { labels: labels.clone(), value: value(slot)? })));
+            shown.for_each(|(slot, labels)| read.slot(slot, &reader.sums, frame, || labels.clone()));
         }
-        let series = self.sparse.of(&reader.series);
-        points
-            .extend(series.iter().filter_map(|series| Some(Point { labels: series.labels.clone(), value: value(&series.slot)? })));
+        // They are all over the memory: a look at some of them at once waits for all of these together, not for one after the other.
+        for series in self.sparse.of(&reader.series).chunks(64) {
+            std::hint::black_box(series.iter().fold(0, |all, series| all ^ series.slot.touch()));
+            series.iter().for_each(|series| read.slot(&series.slot, &reader.sums, frame, || series.labels.clone()));
+        }
     }
 }

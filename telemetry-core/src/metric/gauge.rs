@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::family::{Family, Options};
+use super::family::{Family, Options, Read};
 use super::series::{Target, instrument, reject, verbs};
+use crate::frame::Shape;
 use crate::thread::Verb;
-use crate::value::Value;
 
 /// The last of independent `i64` values, such as the bytes in use; it wraps at its ends. A gauge that was never touched is not
 /// exported.
@@ -28,7 +28,7 @@ pub struct Gauge<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(Gauge, Gauge, |slot, _reader| slot.shows().then(|| Value::I64(slot.gauge().cast_signed())), None);
+instrument!(Gauge, Gauge, Read::Number(Shape::I64, |slot, _| slot.shows().then(|| slot.gauge())), None);
 
 verbs!(Gauge {
     /// Sets the value.
@@ -77,7 +77,7 @@ pub struct FloatGauge<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(FloatGauge, Gauge, |slot, _reader| slot.shows().then(|| Value::F64(f64::from_bits(slot.gauge()))), None);
+instrument!(FloatGauge, Gauge, Read::Number(Shape::F64, |slot, _| slot.shows().then(|| slot.gauge())), None);
 
 verbs!(FloatGauge {
     /// Sets the value.

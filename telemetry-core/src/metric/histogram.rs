@@ -4,11 +4,10 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::Unlabelled;
-use super::family::{Family, Options};
+use super::family::{Family, Options, Read};
 use super::labels::Labels;
 use super::series::{Handle, Series, Target, instrument, verbs};
 use super::timer::{Recorder, Timer};
-use crate::distribution::Merged;
 use crate::thread::Verb;
 
 /// A distribution of values, with their count, sum, least and greatest.
@@ -82,7 +81,7 @@ macro_rules! samples {
 
 samples!(f64 f32; u64 u32 u16 u8 usize i64 i32 i16 i8 isize);
 
-instrument!(Histogram, Histogram, |slot, _reader| slot.distribution().and_then(Merged::into_value), None);
+instrument!(Histogram, Histogram, Read::Distribution, None);
 
 verbs!(Histogram {
     /// Records one value, in the unit of the metric.

@@ -23,44 +23,58 @@ pub use up_down_counter::UpDownCounter;
 pub(crate) use written::part;
 pub use written::{Of, Part, Written, initial};
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use crate::thread::{self, Sums};
+use crate::declaration::{Declaration, MetricKind};
+use crate::frame::Frame;
+use crate::thread::{Listing, Sums};
 use crate::value::Point;
 
 /// Measurements that instruments dropped; `own` declares it.
 pub(crate) static MEASUREMENTS_REJECTED: Counter = Counter::new();
 
 /// What all metrics are read from: the sums of all threads at one moment.
+#[derive(Default)]
 pub struct Reader {
     // Taken before the sums, and kept: the cells of a series that is in here are not another's until it is read.
-    series: Vec<Vec<Arc<thread::Series>>>,
+    series: Listing,
     sums: Sums,
 }
 
 impl Reader {
-    /// Reads all cells in one pass.
-    #[allow(clippy::new_without_default)] // it reads
-    pub fn new() -> Self {
-        let series = thread::all();
-        Self { series, sums: Sums::read() }
-    }
-
-    /// One for functions that are observed, which read nothing.
-    pub fn none() -> Self {
-        Self { series: Vec::new(), sums: Sums::default() }
+    /// Reads all cells in one pass, into the memory of the pass before.
+    pub fn read(&mut self) {
+        self.series.refresh();
+        self.sums.read();
     }
 }
 
 /// A metric, whatever its type: what `collect` reads.
 pub trait MetricSource: Send + Sync {
-    /// Adds a point for each series.
-    fn read(&self, reader: &Reader, points: &mut Vec<Point>);
+    /// Shows each series; none where a function tells them.
+    fn read(&self, reader: &Reader, frame: &mut Frame);
 
-    /// Whether reading runs the user's code.
+    /// Runs the user's function, if there is one, and gives its points in the order of their labels.
+    fn observe(&self) -> Vec<Point> {
+        Vec::new()
+    }
+
+    /// Whether a function tells the series.
     fn is_observed(&self) -> bool {
         false
     }
+}
+
+/// Reads metrics that are in no registry.
+pub fn read<M: MetricSource>(metrics: &[&M], reader: &mut Reader, frame: &mut Frame) {
+    static NOBODY: LazyLock<Declaration> = LazyLock::new(|| Declaration::new(""));
+    reader.read();
+    frame.begin(1);
+    for (place, metric) in metrics.iter().enumerate() {
+        frame.metric(place, &NOBODY, MetricKind::Gauge);
+        metric.read(reader, frame);
+    }
+    frame.end();
 }
 
 /// A metric without labels, whose verbs are its own.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::labels::{Labels, pairs};
 use super::written::{Of, Part};
 use super::{MEASUREMENTS_REJECTED, MetricSource, Reader};
+use crate::frame::Frame;
 use crate::label::LabelSet;
 use crate::limits::SERIES_MAX;
 use crate::value::{Point, Value};
@@ -89,8 +90,11 @@ impl<T> ObservedFn<T> {
 }
 
 impl<T: Observation> MetricSource for ObservedFn<T> {
-    fn read(&self, _: &Reader, points: &mut Vec<Point>) {
-        (self.0)().points(points);
+    fn read(&self, _: &Reader, _: &mut Frame) {}
+
+    fn observe(&self) -> Vec<Point> {
+        let mut points = Vec::new();
+        (self.0)().points(&mut points);
         let mut seen = HashSet::new();
         points.retain(|point| {
             let finite = !matches!(point.value, Value::F64(value) if !value.is_finite());
@@ -101,6 +105,8 @@ impl<T: Observation> MetricSource for ObservedFn<T> {
             }
             kept
         });
+        points.sort_by(|a, b| a.labels.cmp(&b.labels));
+        points
     }
 
     fn is_observed(&self) -> bool {

@@ -91,9 +91,9 @@ impl<M: Instrument> Target for Handle<'_, M> {
 
 /// What all instruments share: construction by the macro, series by labels, reading by the collection.
 ///
-/// `$value` is what a series shows. `$begin` is where it has its cells if it shows at zero as soon as it has a handle.
+/// `$read` tells how a slot is read. `$begin` is where it has its cells if it shows at zero as soon as it has a handle.
 macro_rules! instrument {
-    ($name:ident, $kind:ident, |$slot:ident, $reader:ident| $value:expr, $begin:expr) => {
+    ($name:ident, $kind:ident, $read:expr, $begin:expr) => {
         impl<L> $name<L> {
             #[doc = "What `#[metric]` completes; alone it records, but is not declared."]
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
@@ -165,8 +165,8 @@ macro_rules! instrument {
         $crate::metric::part!(<L: $crate::Labels> static $name<L>, L, $crate::MetricKind::$kind.code(), $name::new(), ());
 
         impl<L: $crate::Labels> $crate::metric::MetricSource for $name<L> {
-            fn read(&self, $reader: &$crate::metric::Reader, points: &mut Vec<$crate::value::Point>) {
-                self.family.read::<L>($reader, points, |$slot| $value);
+            fn read(&self, reader: &$crate::metric::Reader, frame: &mut $crate::frame::Frame) {
+                self.family.read::<L>(reader, frame, $read);
             }
         }
     };

@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::family::{Family, Options};
+use super::family::{Family, Options, Read};
 use super::series::{Target, instrument, verbs};
+use crate::frame::Shape;
 use crate::thread::{Space, Verb};
-use crate::value::Value;
 
 /// A sum of `i64` that grows and shrinks, such as the number of requests in flight; it wraps at its ends.
 ///
@@ -28,12 +28,7 @@ pub struct UpDownCounter<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(
-    UpDownCounter,
-    UpDownCounter,
-    |slot, reader| Some(Value::I64(slot.whole(Some(&reader.sums)).cast_signed())),
-    Some(Space::Whole)
-);
+instrument!(UpDownCounter, UpDownCounter, Read::Number(Shape::I64, |slot, sums| Some(slot.whole(Some(sums)))), Some(Space::Whole));
 
 verbs!(UpDownCounter {
     /// Adds one.

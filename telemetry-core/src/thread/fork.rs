@@ -12,6 +12,7 @@ mod handlers {
     use std::sync::{MutexGuard, PoisonError};
 
     use super::EPOCH;
+    use crate::clock;
     use crate::thread::lease;
     use crate::thread::series::{self, Names};
     use crate::thread::slabs::Slabs;
@@ -49,6 +50,7 @@ mod handlers {
 
     extern "C" fn child() {
         EPOCH.fetch_add(1, Relaxed);
+        clock::restart();
         WATCHER.store(DONE, Relaxed); // or this would not have been called
         lease::forget();
         if let Some((busy, mut slabs, names)) = take() {

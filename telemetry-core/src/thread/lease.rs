@@ -392,11 +392,14 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Reads all cells. Cost: one load a cell that a thread has room for.
-    pub fn read() -> Self {
-        let Some(slabs) = slabs() else { return Self::default() };
-        let slabs = slabs.each_ref();
-        Self { wholes: slabs.map(Slabs::all_wholes), floats: slabs.map(Slabs::all_floats), taken: slabs.map(Slabs::taken) }
+    /// Reads all cells, into the memory of the sums before. Cost: one load a cell that a thread has room for.
+    pub fn read(&mut self) {
+        let Some(slabs) = slabs() else { return *self = Self::default() };
+        for class in [Class::Fixed as usize, Class::Listed as usize] {
+            slabs[class].all_wholes(&mut self.wholes[class]);
+            slabs[class].all_floats(&mut self.floats[class]);
+            self.taken[class] = slabs[class].taken();
+        }
     }
 
     /// Whether a series that got its index so late was not there yet: what these sums have at its index is another's.

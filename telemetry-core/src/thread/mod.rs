@@ -27,6 +27,6 @@ pub use block::Block;
 pub use key::Packed;
 pub use lease::Sums;
 pub use parts::{Compared, Encoded, Key};
-pub use series::{Held, Series, SeriesList, Told, all};
+pub use series::{Held, Listing, SeriesList, Told};
 pub use slabs::{Class, Space};
 pub use slot::{Bounds, Slot, Verb};

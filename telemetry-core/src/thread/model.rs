@@ -49,11 +49,8 @@ impl All {
 
     /// How many values a distribution has.
     fn count(&self, index: u32) -> u64 {
-        let value = self.lock().distribution(index).and_then(Merged::into_value);
-        value.map_or(0, |value| match value {
-            Value::Exponential(value) => value.summary.count,
-            other => panic!("{other:?}"),
-        })
+        let mut sum = Merged::default();
+        if self.lock().distribution(index, &mut sum) { sum.summary().count } else { 0 }
     }
 }
 

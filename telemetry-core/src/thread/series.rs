@@ -21,7 +21,7 @@ use super::slot::{Bounds, Slot, Verb};
 use crate::label::{Label, LabelSet};
 use crate::limits::TABLE_TEXT_BYTES_MAX;
 
-static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: Generation::ZERO });
+static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: Generation::ZERO, changes: 0 });
 
 /// The lock as `fork` holds it.
 pub(super) fn raw() -> &'static Mutex<Names> {
@@ -42,13 +42,13 @@ pub struct Series {
 impl Series {
     fn new(labels: LabelSet, text: Vec<u8>, metric: &Metric) -> Self {
         let generation = Arc::clone(&metric.generation);
-        let (slot, text, removed) = (Slot::new(Class::Listed), text.into(), AtomicBool::new(false));
+        let (slot, text, removed) = (Slot::listed(), text.into(), AtomicBool::new(false));
         Self { slot, labels, text, removed, is_overflow: false, generation }
     }
 
     fn overflow(generation: Arc<AtomicU64>) -> Self {
         let labels = LabelSet::from_iter([("otel.metric.overflow", Label::Bool(true))]);
-        let (slot, text, removed) = (Slot::new(Class::Listed), Box::default(), AtomicBool::new(false));
+        let (slot, text, removed) = (Slot::listed(), Box::default(), AtomicBool::new(false));
         Self { slot, labels, text, removed, is_overflow: true, generation }
     }
 
@@ -122,6 +122,8 @@ pub struct Names {
     free: Vec<u32>,
     /// No two states of any two metrics have the same, so that an entry of a table is of one.
     generation: Generation,
+    /// How often a series came or went.
+    changes: u64,
 }
 
 /// The series of one metric.
@@ -289,12 +291,15 @@ impl SeriesList {
                 return Some(Found { series: Arc::clone(&series.0), generation, text: None });
             }
             if metric.series.len() >= series_max {
+                let (series, is_first) = (Arc::clone(&metric.overflow), !metric.overflowed);
                 metric.overflowed = true;
-                return Some(Found { series: Arc::clone(&metric.overflow), generation, text: Some(text.into()) });
+                names.changes += u64::from(is_first);
+                return Some(Found { series, generation, text: Some(text.into()) });
             }
             if let Some(labels) = labels.take() {
                 let series = Arc::new(Series::new(labels, text, metric));
                 metric.series.insert(ByText(Arc::clone(&series)));
+                names.changes += 1;
                 return Some(Found { series, generation, text: None });
             }
             drop(names); // the labels are told by code of the user's
@@ -312,6 +317,7 @@ impl SeriesList {
             series.0.removed.store(true, Relaxed);
             // No table may go on to lead to it, or to say that other labels are beyond the limit.
             let generation = names.generation();
+            names.changes += 1;
             self.generation.store(generation.bits(), Relaxed);
             if let Some(metric) = names.metric(self.index.load(Relaxed)) {
                 metric.generation.store(generation.bits(), Release);
@@ -322,8 +328,8 @@ impl SeriesList {
     }
 
     /// The series of this metric among those that were found.
-    pub fn of<'a>(&self, found: &'a [Vec<Arc<Series>>]) -> &'a [Arc<Series>] {
-        found.get(self.index.load(Acquire) as usize).map_or(&[], Vec::as_slice)
+    pub fn of<'a>(&self, found: &'a Listing) -> &'a [Arc<Series>] {
+        found.metrics.get(self.index.load(Acquire) as usize).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -336,6 +342,7 @@ impl Drop for SeriesList {
         let Some(mut names) = Locked::take(&NAMES) else { return };
         let metric = names.metrics.get_mut(index as usize).and_then(Option::take);
         names.free.push(index);
+        names.changes += 1;
         drop(names); // and then the series
         if let Some(metric) = metric {
             metric.generation.store(Generation::ZERO.bits(), Release);
@@ -343,12 +350,28 @@ impl Drop for SeriesList {
     }
 }
 
-/// All series now, by the place of their metric. Cost: two atomics a series.
-pub fn all() -> Vec<Vec<Arc<Series>>> {
-    let Some(names) = Locked::take(&NAMES) else { return Vec::new() };
-    let of = |metric: &Metric| {
-        let overflow = metric.overflowed.then_some(&metric.overflow);
-        metric.series.iter().map(|series| &series.0).chain(overflow).cloned().collect()
-    };
-    names.metrics.iter().map(|metric| metric.as_ref().map(of).unwrap_or_default()).collect()
+/// All series at one moment, by the place of their metric. While it has them, their cells are not another's.
+#[derive(Default)]
+pub struct Listing {
+    metrics: Vec<Vec<Arc<Series>>>,
+    /// That of the list when they were found.
+    changes: u64,
+}
+
+impl Listing {
+    /// Asks for those that there are now. Cost: a lock, and two atomics a series where one came or went since the last time.
+    pub fn refresh(&mut self) {
+        let Some(names) = Locked::take(&NAMES) else { return };
+        if names.changes == self.changes {
+            return;
+        }
+        let of = |metric: &Metric| {
+            let overflow = metric.overflowed.then_some(&metric.overflow);
+            metric.series.iter().map(|series| &series.0).chain(overflow).cloned().collect()
+        };
+        let metrics = names.metrics.iter().map(|metric| metric.as_ref().map(of).unwrap_or_default()).collect();
+        let before = std::mem::replace(self, Self { metrics, changes: names.changes });
+        drop(names); // and then the series
+        drop(before);
+    }
 }

@@ -285,38 +285,33 @@ impl Slabs {
     }
 
     /// All sums of whole numbers by their index. Cost: one load a cell, slab by slab.
-    pub fn all_wholes(&self) -> Vec<u64> {
+    pub fn all_wholes(&self, sums: &mut Vec<u64>) {
         let indices = &self.indices[Space::Whole as usize];
-        let mut sums = vec![0_u64; indices.next as usize];
+        sums.clear();
+        sums.resize(indices.next as usize, 0);
         for slab in &self.slabs {
             sums.iter_mut().zip(slab.wholes.iter()).for_each(|(sum, cell)| *sum = sum.wrapping_add(cell.load(Relaxed)));
         }
         indices.bases.iter().for_each(|(index, base)| sums[*index as usize] = sums[*index as usize].wrapping_sub(*base));
-        sums
     }
 
     /// All sums of floating-point numbers by their index.
-    pub fn all_floats(&self) -> Vec<f64> {
+    pub fn all_floats(&self, sums: &mut Vec<f64>) {
         let indices = &self.indices[Space::Float as usize];
-        let mut sums = vec![0.0; indices.next as usize];
+        sums.clear();
+        sums.resize(indices.next as usize, 0.0);
         for slab in &self.slabs {
             sums.iter_mut().zip(slab.floats.iter()).for_each(|(sum, cell)| *sum += f64::from_bits(cell.load(Relaxed)));
         }
         indices.bases.iter().for_each(|(index, base)| sums[*index as usize] -= f64::from_bits(*base));
-        sums
     }
 
-    /// The sum of the distributions of all threads; none where nothing was recorded.
-    pub fn distribution(&self, index: u32) -> Option<Merged> {
-        let mut sum: Option<Merged> = None;
-        for shard in self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index)).filter(|shard| !shard.is_stale())
-        {
-            match &mut sum {
-                Some(sum) => sum.add(shard),
-                None => sum = Some(Merged::new(shard)),
-            }
-        }
-        sum
+    /// Sums up the distributions of all threads; false where nothing was recorded.
+    pub fn distribution(&self, index: u32, sum: &mut Merged) -> bool {
+        sum.clear();
+        let shards = self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index));
+        shards.filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
+        sum.finish()
     }
 
     /// Forgets all cells of all threads, as the child of a fork does; which series has which index stays.

@@ -13,6 +13,7 @@ use super::fork::EPOCH;
 use super::lease::{self, BY_SUM, Cells, INVALID, Sums, hot};
 use super::slabs::{Class, Retired, Slabs, Space};
 use crate::cell;
+use crate::clock;
 use crate::distribution::{Merged, Shard};
 
 /// The index of a series that does not show, beyond all rows.
@@ -84,6 +85,8 @@ pub struct Slot {
     has_run: bool,
     /// How many indices had been given out when this slot got its own.
     taken: AtomicU64,
+    /// When its present life began, in Unix nanoseconds; 0 for the start of the process.
+    since_ns: AtomicU64,
     value: AtomicU64,
 }
 
@@ -99,8 +102,16 @@ impl Slot {
             epoch: AtomicU32::new(0),
             space: AtomicU8::new(Space::Whole as u8),
             taken: AtomicU64::new(0),
+            since_ns: AtomicU64::new(0),
             value: AtomicU64::new(0),
         }
+    }
+
+    /// A listed one, which begins now.
+    pub fn listed() -> Self {
+        let mut slot = Self::new(Class::Listed);
+        slot.since_ns = AtomicU64::new(clock::now_ns());
+        slot
     }
 
     /// A fixed one that does not show and has cells, which it got when so many indices had been given out.
@@ -351,7 +362,23 @@ impl Slot {
             slabs.renew(space, home);
         }
         self.value.store(0, Relaxed);
+        self.since_ns.store(clock::now_ns(), Relaxed);
         showed
+    }
+
+    /// Brings it near, so that what is read next does not wait.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.since_ns.load(Relaxed) ^ self.value.load(Relaxed) ^ u64::from(self.home.load(Relaxed))
+    }
+
+    /// From when on its sum counts, in Unix nanoseconds.
+    #[inline]
+    pub fn start_ns(&self) -> u64 {
+        match self.since_ns.load(Relaxed) {
+            0 => clock::start_ns(),
+            since => since,
+        }
     }
 
     /// Whether it was recorded since it was made or removed.
@@ -428,10 +455,10 @@ impl Slot {
         cells + f64::from_bits(self.shared())
     }
 
-    /// The distribution now; none where nothing was recorded.
-    pub fn distribution(&self) -> Option<Merged> {
+    /// Sums up the distribution as it is now; false where nothing was recorded.
+    pub fn distribution(&self, sum: &mut Merged) -> bool {
         let home = self.home.load(Relaxed);
-        if home == NONE { None } else { lease::slabs()?[self.class as usize].distribution(home) }
+        home != NONE && lease::slabs().is_some_and(|slabs| slabs[self.class as usize].distribution(home, sum))
     }
 
     #[inline(always)]

@@ -9,8 +9,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use telemetry_core::__private::Options;
+use telemetry_core::frame::Frame;
 use telemetry_core::limits::CELLS_FIRST;
-use telemetry_core::metric::{MetricSource, Reader};
+use telemetry_core::metric::{MetricSource, Reader, read};
 use telemetry_core::{Counter, FloatCounter, Gauge, Handle, Histogram, Labels, Summary, UpDownCounter, Value};
 
 const MANY: u64 = if cfg!(miri) { 20 } else { 5_000 };
@@ -29,9 +30,10 @@ struct Side {
 
 /// The values of a metric, as a collection reads them.
 fn values(metric: &impl MetricSource) -> Vec<Value> {
-    let mut points = Vec::new();
-    metric.read(&Reader::new(), &mut points);
-    points.into_iter().map(|point| point.value).collect()
+    let mut frame = Frame::default();
+    read(&[metric], &mut Reader::default(), &mut frame);
+    let points = frame.metrics().iter().flat_map(|metric| frame.points(metric));
+    points.map(|point| point.value).collect()
 }
 
 /// The summary of a histogram without labels.

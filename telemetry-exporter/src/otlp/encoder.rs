@@ -1,0 +1,101 @@
+//! The messages of one collection: the registry's metrics from a template, what the OpenTelemetry SDK collected, and series that ended.
+
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use telemetry_core::collect::Frame;
+
+use super::template::Part;
+use super::{build, plain, split, wire};
+
+/// Encodes collection after collection of one source, in memory that it keeps.
+///
+/// Each message is a serialised `ResourceMetrics` of at most `bytes_max` bytes, all of one collection with the same resource. Cost
+/// while the series stay the same: about 2 ns a number, one pass over its counts for each histogram, and no memory taken; when
+/// a series comes or goes the template is built anew. What comes from the SDK is encoded each time.
+pub struct Encoder {
+    bytes_max: usize,
+    resource: Option<Resource>,
+    /// Field 1 of each message.
+    resource_field: Vec<u8>,
+    schema_url: String,
+    /// Of which the template is; none before the first.
+    layout: Option<u64>,
+    parts: Vec<Part>,
+    /// How many of them are of the template.
+    own: usize,
+}
+
+impl Encoder {
+    /// One for messages of at most so many bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            resource: None,
+            resource_field: Vec::new(),
+            schema_url: String::new(),
+            layout: None,
+            parts: Vec::new(),
+            own: 0,
+        }
+    }
+
+    /// The messages of this frame and of what was collected beside it, whose resource is that of all.
+    ///
+    /// The frame is always that of one [`Collector`](telemetry_core::collect::Collector).
+    pub fn encode(&mut self, frame: &Frame, mut beside: ResourceMetrics) -> &[impl AsRef<[u8]> + use<>] {
+        self.identify(&beside);
+        self.parts.truncate(self.own);
+        self.parts.iter_mut().for_each(Part::cut);
+        if self.layout != Some(frame.layout()) {
+            self.build(frame);
+        }
+        self.parts.iter_mut().for_each(|part| part.patch(frame));
+        if self.parts.iter().any(|part| part.as_ref().len() > self.bytes_max && part.series() > 1) {
+            self.build(frame); // what changes its length has grown beyond what was reserved for it
+            self.parts.iter_mut().for_each(|part| part.patch(frame));
+        }
+        beside.scope_metrics.extend(plain::ended(frame));
+        self.join(beside);
+        &self.parts
+    }
+
+    /// Takes over who is measured.
+    fn identify(&mut self, beside: &ResourceMetrics) {
+        if self.layout.is_some() && self.resource == beside.resource && self.schema_url == beside.schema_url {
+            return;
+        }
+        self.resource.clone_from(&beside.resource);
+        self.schema_url.clone_from(&beside.schema_url);
+        self.resource_field.clear();
+        if let Some(resource) = &self.resource {
+            wire::bytes(&mut self.resource_field, 1, &resource.encode_to_vec());
+        }
+        self.layout = None;
+    }
+
+    fn build(&mut self, frame: &Frame) {
+        let suffix = if self.schema_url.is_empty() { 0 } else { wire::delimited_len(self.schema_url.len()) };
+        self.parts = build::build(frame, &self.resource_field, self.bytes_max.saturating_sub(suffix));
+        self.own = self.parts.len();
+        self.layout = Some(frame.layout());
+    }
+
+    /// Puts what came beside the template into its last message, or where it does not fit into others.
+    fn join(&mut self, mut beside: ResourceMetrics) {
+        let mut suffix = Vec::new(); // takes no memory while it is empty
+        wire::text(&mut suffix, 3, &self.schema_url);
+        let scopes: usize = beside.scope_metrics.iter().map(|scope| wire::delimited_len(scope.encoded_len())).sum();
+        if let Some(last) = self.parts.last_mut()
+            && last.as_ref().len() + scopes + suffix.len() <= self.bytes_max
+            && scopes > 0
+        {
+            let scopes = ResourceMetrics { scope_metrics: std::mem::take(&mut beside.scope_metrics), ..Default::default() };
+            last.extend(&scopes.encode_to_vec());
+        }
+        self.parts.iter_mut().for_each(|part| part.extend(&suffix));
+        if !beside.scope_metrics.is_empty() {
+            self.parts.extend(split::encode(beside, self.bytes_max).into_iter().map(Part::once));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A collection whose series are those of the one before takes no memory: a program of its own, whose allocator counts.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use prost::Message;
+use telemetry_core::collect::Collector;
+use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, UpDownCounter, metric};
+use telemetry_exporter::limits::MESSAGE_BYTES_MAX;
+use telemetry_exporter::otlp::Encoder;
+
+thread_local!(static TAKEN: Cell<usize> = const { Cell::new(0) });
+
+/// Counts what the calling thread takes.
+struct Counting;
+
+// SAFETY: the system's allocator does all of it.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        TAKEN.with(|taken| taken.set(taken.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        TAKEN.with(|taken| taken.set(taken.get() + 1));
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Clone, Copy, Labels)]
+struct Call {
+    ok: bool,
+}
+
+#[derive(Clone, Copy, Labels)]
+struct Route<'a> {
+    route: &'a str,
+    code: u32,
+}
+
+/// .
+#[metric(name = "steady_counter")]
+static COUNTER: Counter;
+/// .
+#[metric(name = "steady_calls")]
+static CALLS: Counter<Call>;
+/// .
+#[metric(name = "steady_routes")]
+static ROUTES: Counter<Route>;
+/// .
+#[metric(name = "steady_float")]
+static FLOAT: FloatCounter;
+/// .
+#[metric(name = "steady_up_down")]
+static UP_DOWN: UpDownCounter<Route>;
+/// .
+#[metric(name = "steady_gauge")]
+static GAUGE: Gauge<Call>;
+/// .
+#[metric(name = "steady_float_gauge")]
+static FLOAT_GAUGE: FloatGauge;
+/// .
+#[metric(name = "steady_explicit", bounds = [1.0, 10.0, 100.0])]
+static EXPLICIT: Histogram<Route>;
+/// .
+#[metric(name = "steady_exponential")]
+static EXPONENTIAL: Histogram<Call>;
+
+fn record(round: u64) {
+    COUNTER.inc();
+    FLOAT.add(0.5);
+    FLOAT_GAUGE.set(round as f64);
+    for n in 0..50 {
+        let route = format!("/items/{n}");
+        let route = Route { route: &route, code: 200 };
+        ROUTES.with(route).add(round);
+        UP_DOWN.with(route).dec();
+        EXPLICIT.with(route).record(round + n);
+    }
+    for ok in [false, true] {
+        CALLS.with(Call { ok }).inc();
+        GAUGE.with(Call { ok }).set(7);
+        EXPONENTIAL.with(Call { ok }).record(1 + round % 2);
+    }
+}
+
+#[test]
+fn a_collection_of_the_same_series_takes_no_memory_and_tells_the_new_values() {
+    let (mut collector, mut encoder) = (Collector::new(&Registry::new()), Encoder::new(MESSAGE_BYTES_MAX));
+    let mut layouts = Vec::new();
+    for round in 1..=20 {
+        record(round);
+        let before = TAKEN.with(Cell::get);
+        let frame = collector.collect(Duration::from_secs(1));
+        let messages = encoder.encode(frame, ResourceMetrics::default());
+        let taken = TAKEN.with(Cell::get) - before;
+        layouts.push(frame.layout());
+        let decoded = ResourceMetrics::decode(messages[0].as_ref()).expect("a ResourceMetrics");
+        assert_eq!(decoded.scope_metrics, telemetry_exporter::otlp::metrics(frame));
+        // The first builds the template; the second may still find a buffer that was a little too short.
+        assert!(taken == 0 || round <= 2, "collection {round} took memory {taken} times");
+        assert!(taken > 0 || round > 1, "the allocator counts");
+    }
+    assert!(layouts.windows(2).all(|two| two[0] == two[1]), "{layouts:?}");
+}
