@@ -16,6 +16,10 @@
 pub mod limits;
 mod error;
 mod protocol;
+#[cfg(feature = "process")]
+pub mod process;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 pub mod pb;
 pub mod stream;
 mod config;

@@ -154,6 +154,15 @@ impl Running {
         &self.streams
     }
 
+    /// Shows the metrics of the service's own runtime, as [`observe`](crate::runtime::observe) does of others.
+    ///
+    /// # Errors
+    /// A name by which another runtime is observed; that one stays.
+    #[cfg(feature = "runtime")]
+    pub fn observe_runtime(&self, name: impl Into<String>) -> Result<crate::runtime::Observing, crate::runtime::NameTaken> {
+        crate::runtime::observe(name, &self.runtime)
+    }
+
     /// Serves the same over libp2p streams, and the bandwidth tests, on the swarm of this control.
     ///
     /// The program's swarm has a [`libp2p_stream::Behaviour`]; it is the program that polls it.

@@ -12,7 +12,7 @@ import tempfile
 
 import grpc
 from grpc_tools import protoc
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
+from otlp import values
 
 HERE = pathlib.Path(__file__).parent
 
@@ -33,33 +33,6 @@ def messages(data):
         length, time_ns = struct.unpack_from(">IQ", data)
         yield time_ns, data[12 : 4 + length]
         data = data[4 + length :]
-
-
-def attribute(value):
-    kind = value.WhichOneof("value")
-    return getattr(value, kind) if kind else None
-
-
-def points(metric):
-    kind = metric.WhichOneof("data")
-    for point in getattr(metric, kind).data_points:
-        labels = {pair.key: attribute(pair.value) for pair in point.attributes}
-        if kind in ("sum", "gauge"):
-            value = getattr(point, point.WhichOneof("value"))
-        else:
-            value = {"count": point.count, "sum": point.sum}
-        yield labels, value
-
-
-def values(payload):
-    """One row a series: scope, metric, labels and value."""
-    decoded = ResourceMetrics.FromString(payload)
-    rows = []
-    for scope in decoded.scope_metrics:
-        for metric in scope.metrics:
-            for labels, value in points(metric):
-                rows.append({"scope": scope.scope.name, "name": metric.name, "labels": labels, "value": value})
-    return rows
 
 
 def main():

@@ -70,8 +70,10 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "telemetry-exporter",
         &["std::fs", "OpenOptions", "File::"],
-        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs"],
+        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs", "process/reading.rs"],
     ),
+    ("telemetry-exporter", &["nix::", "\"/proc"], &["process/reading.rs"]),
+    ("telemetry-exporter", &["RuntimeMetrics"], &["runtime.rs"]),
     ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp/", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
