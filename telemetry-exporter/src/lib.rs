@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Everything that the program's crates declare with `telemetry-core` is collected, kept for a while, and pulled by clients that
-//! resume where they stopped: over gRPC on TCP, over libp2p streams, and as Prometheus text on the same port.
+//! resume where they stopped: over gRPC on TCP and over libp2p streams. Prometheus scrapes the same port.
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ pub mod stream;
 mod config;
 pub mod otlp;
 mod export;
-mod prometheus;
+pub mod prometheus;
 mod snapshots;
 mod service;
 mod transport;

@@ -92,3 +92,11 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// How long a client waits for a connection.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Classic buckets that an exponential histogram is shown to Prometheus with, on both sides of zero together. Each is a series there;
+/// neighbours are merged beyond it, two, four and so on into one, so that nothing but resolution is lost.
+pub const CLASSIC_BUCKETS_MAX: usize = 40;
+
+/// Letters of all label names and values of one exemplar, by OpenMetrics. The attributes are left out beyond it, and the ids of trace
+/// and span remain.
+pub const EXEMPLAR_LETTERS_MAX: usize = 128;

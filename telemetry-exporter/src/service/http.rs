@@ -1,4 +1,4 @@
-//! HTTP beside gRPC on the same port: Prometheus text and health.
+//! HTTP beside gRPC on the same port: what Prometheus scrapes, and health.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,19 +6,17 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tonic::Status;
 
 use super::Service;
-use crate::prometheus;
-
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::prometheus::{Exposition, accepts_gzip, expose};
 
 /// `/metrics`: the registry as it is now, beside what the OpenTelemetry SDK collected last.
 pub fn metrics(service: Arc<Service>) -> Router {
-    Router::new().route("/metrics", get(text)).with_state(service)
+    Router::new().route("/metrics", get(scrape)).with_state(service)
 }
 
 /// `/healthz`: open to all, and it tells no more than that the process answers.
@@ -36,19 +34,46 @@ pub async fn unknown(request: Request) -> Response {
     (StatusCode::NOT_FOUND, format!("nothing is at {path}: there are /metrics and /healthz, and gRPC\n")).into_response()
 }
 
-async fn text(State(service): State<Arc<Service>>) -> Response {
+async fn scrape(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    let wanted = Exposition::accepted(texts(&headers, header::ACCEPT));
+    let gzip = cfg!(feature = "gzip") && accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
     let room = Arc::clone(&service.evaluations).acquire_owned().await;
     let Ok(room) = room else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let exporter = service.exporter.clone();
     // Collectors and observed functions are the user's, and may block.
     let collecting = tokio::task::spawn_blocking(move || {
         let _room = room; // given back when the pass has ended, not when its reader has gone
-        prometheus::text(&exporter.current())
+        let exposed = expose(&exporter.current(), wanted);
+        if gzip { compressed(exposed) } else { exposed }
     });
-    match collecting.await {
-        Ok(text) => ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text).into_response(),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the collection failed\n").into_response(),
+    let Ok(exposed) = collecting.await else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "the collection failed\n").into_response();
+    };
+    let vary = (header::VARY, "accept, accept-encoding");
+    let mut response = ([(header::CONTENT_TYPE, wanted.content_type())], [vary], exposed).into_response();
+    if gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
     }
+    response
+}
+
+/// The headers of this name that are text.
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+}
+
+#[cfg(feature = "gzip")]
+fn compressed(bytes: Vec<u8>) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 8), flate2::Compression::fast());
+    // A vector takes all that it is given.
+    let _infallible = encoder.write_all(&bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compressed(bytes: Vec<u8>) -> Vec<u8> {
+    bytes
 }
 
 async fn healthz(State(service): State<Arc<Service>>) -> Response {

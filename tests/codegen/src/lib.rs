@@ -1,4 +1,4 @@
-//! Generates the Rust of the wire protocol from its `.proto` files, without protoc.
+//! Generates the Rust of the wire protocol and of Prometheus' messages from their `.proto` files, without protoc.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,28 @@ fn exporter() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../telemetry-exporter")
 }
 
-/// Where the generated code is checked in.
-pub fn checked_in() -> PathBuf {
-    exporter().join("src/pb/generated.rs")
+/// A file of generated code: where it is checked in, and what it is now.
+pub struct Generated {
+    /// Within `telemetry-exporter/src/pb`.
+    pub name: &'static str,
+    /// The code.
+    pub code: String,
 }
 
-/// The code as it is generated now.
+impl Generated {
+    /// Where it is checked in.
+    pub fn checked_in(&self) -> PathBuf {
+        exporter().join("src/pb").join(self.name)
+    }
+}
+
+/// All code as it is generated now.
 ///
 /// # Errors
 /// A mistake in the `.proto` files, with its place.
-pub fn generate() -> anyhow::Result<String> {
+pub fn generate() -> anyhow::Result<Vec<Generated>> {
     let protos = exporter().join("proto");
-    let descriptors = protox::compile(["telemetry.proto"], [&protos])?;
+    let descriptors = protox::compile(["telemetry.proto", "io/prometheus/client/metrics.proto"], [&protos])?;
     let out = tempfile::tempdir()?;
     tonic_prost_build::configure()
         .build_transport(false)
@@ -29,5 +39,10 @@ pub fn generate() -> anyhow::Result<String> {
         .bytes(".telemetry.StreamSegment.data")
         .bytes(".telemetry.Chunk.data")
         .compile_fds(descriptors)?;
-    std::fs::read_to_string(out.path().join("telemetry.rs")).context("tonic-prost-build wrote no telemetry.rs")
+    let files = [("generated.rs", "telemetry.rs"), ("prometheus.generated.rs", "io.prometheus.client.rs")];
+    let read = |(name, written): (&'static str, &str)| {
+        let code = std::fs::read_to_string(out.path().join(written));
+        Ok(Generated { name, code: code.with_context(|| format!("tonic-prost-build wrote no {written}"))? })
+    };
+    files.into_iter().map(read).collect()
 }

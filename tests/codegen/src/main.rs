@@ -1,6 +1,8 @@
 //! Writes the generated code to where it is checked in: `cargo run -p codegen`.
 
 fn main() -> anyhow::Result<()> {
-    std::fs::write(codegen::checked_in(), codegen::generate()?)?;
+    for generated in codegen::generate()? {
+        std::fs::write(generated.checked_in(), generated.code)?;
+    }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 #[test]
 fn the_checked_in_code_is_what_the_proto_files_say() {
-    let wanted = codegen::generate().expect("the .proto files compile");
-    let found = std::fs::read_to_string(codegen::checked_in()).expect("the generated code is checked in");
-    assert!(found == wanted, "telemetry-exporter/src/pb/generated.rs is old: run `cargo run -p codegen`");
+    for generated in codegen::generate().expect("the .proto files compile") {
+        let found = std::fs::read_to_string(generated.checked_in()).expect("the generated code is checked in");
+        assert!(found == generated.code, "telemetry-exporter/src/pb/{} is old: run `cargo run -p codegen`", generated.name);
+    }
 }
