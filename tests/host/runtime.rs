@@ -38,14 +38,23 @@ fn the_tasks_and_workers_of_two_runtimes_are_told_apart() {
     assert!(of_worker("three", "2", "parks").is_some() && of_worker("three", "3", "parks").is_none());
 }
 
+/// Ends the task also where the test fails: its runtime waits for it.
+struct End(Arc<AtomicBool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_worker_is_busy_while_a_task_runs_and_parks_behind_it() {
     let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a thread");
     let _observing = observe("busy", runtime.handle()).expect("a new name");
     // Odd while it is parked, even while it runs.
     let idle = until(|| of_worker("busy", "0", "park_unparks"), |found| found.is_some_and(|count| count % 2.0 == 1.0));
-    let end = Arc::new(AtomicBool::new(false));
-    let ended = Arc::clone(&end);
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = End(Arc::clone(&ended));
     let task = runtime.spawn(async move {
         let began = Instant::now();
         while !ended.load(Ordering::Relaxed) || began.elapsed() < Duration::from_millis(50) {
@@ -54,7 +63,7 @@ fn a_worker_is_busy_while_a_task_runs_and_parks_behind_it() {
         began.elapsed().as_secs_f64()
     });
     until(|| of_worker("busy", "0", "park_unparks"), |found| *found > idle && found.is_some_and(|count| count % 2.0 == 0.0));
-    end.store(true, Ordering::Relaxed);
+    drop(end);
     let spent = runtime.block_on(task).expect("it ends");
     until(|| of_worker("busy", "0", "busy_time"), |found| found.is_some_and(|busy| busy >= spent));
     assert!(of_worker("busy", "0", "parks") > Some(0.0));
