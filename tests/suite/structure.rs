@@ -70,8 +70,10 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "telemetry-exporter",
         &["std::fs", "OpenOptions", "File::"],
-        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs"],
+        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs", "push/tls.rs"],
     ),
+    ("telemetry-exporter", &["hyper_util::client", "flate2", "httpdate"], &["push/"]),
+    ("telemetry-exporter", &["rustls"], &["push/tls.rs", "push/http.rs"]),
     ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
