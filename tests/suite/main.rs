@@ -5,12 +5,14 @@
 #![allow(missing_docs)]
 
 mod callbacks;
+mod collector;
 mod declarations;
 mod distributions;
 mod events;
 mod instruments;
 mod libp2p;
 mod otel;
+mod push;
 mod service;
 mod structure;
 mod support;
