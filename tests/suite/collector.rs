@@ -21,9 +21,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Runtime};
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request, Status};
+
+use crate::support::DEADLINE;
 
 /// What the collector does with a request.
 #[derive(Clone, Debug)]
@@ -59,8 +61,16 @@ struct Shared {
 pub struct Collector {
     pub addr: SocketAddr,
     shared: Shared,
-    end: Option<oneshot::Sender<()>>,
-    ended: Option<tokio::task::JoinHandle<()>>,
+    /// Its own, so that its connections end with it.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Shared {
@@ -168,21 +178,19 @@ impl Collector {
         let router = tonic::service::Routes::new(metrics).add_service(logs).into_axum_router().merge(http);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
-        let (end, ending) = oneshot::channel::<()>();
-        let ended = tokio::spawn(async move {
-            tokio::select! {
-                served = async { axum::serve(listener, router).await } => served.expect("it serves"),
-                _ = ending => {}
-            }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread");
+        let listener = listener.into_std().expect("a socket");
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+            axum::serve(listener, router).await.expect("it serves");
         });
-        Self { addr, shared, end: Some(end), ended: Some(ended) }
+        Self { addr, shared, runtime: Some(runtime) }
     }
 
-    /// Ends it, and frees the port.
+    /// Ends it with its connections, and frees the port.
     pub async fn stop(mut self) -> Vec<Arrived> {
-        drop(self.end.take());
-        if let Some(ended) = self.ended.take() {
-            ended.await.expect("no panic");
+        if let Some(runtime) = self.runtime.take() {
+            tokio::task::spawn_blocking(|| runtime.shutdown_timeout(DEADLINE)).await.expect("no panic");
         }
         std::mem::take(&mut *self.arrived())
     }
@@ -193,11 +201,6 @@ impl Collector {
 
     pub fn arrived(&self) -> std::sync::MutexGuard<'_, Vec<Arrived>> {
         self.shared.arrived.lock().expect("no panic")
-    }
-
-    /// Does this with the next requests.
-    pub fn will(&self, does: impl IntoIterator<Item = Does>) {
-        self.shared.script.lock().expect("no panic").extend(does);
     }
 
     /// The times between the requests that arrived.
