@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::StartError;
 use crate::limits;
+use crate::push::{Environment, Push, Variables};
 use crate::stream::{FRAME_HEAD_BYTES, StreamOptions};
 
 /// The settings of [`start`](crate::start).
@@ -23,6 +24,8 @@ pub struct Config {
     pub bandwidth: bool,
     /// Attributes of the OpenTelemetry resource, beside those of the environment; these win.
     pub resource: Vec<(String, String)>,
+    /// The collectors that metrics and events are pushed to; none by default.
+    pub push: Vec<Push>,
 }
 
 /// Who may pull.
@@ -49,11 +52,41 @@ impl Default for Config {
             streams: StreamOptions::default(),
             bandwidth: true,
             resource: Vec::new(),
+            push: Vec::new(),
         }
     }
 }
 
 impl Config {
+    /// The defaults, and what OpenTelemetry's environment variables say: see [`with_env`](Self::with_env).
+    ///
+    /// # Errors
+    /// The first variable that cannot be read, with its value and what is wanted.
+    pub fn from_env() -> Result<Self, StartError> {
+        Self::default().with_env()
+    }
+
+    /// These settings, with what OpenTelemetry's environment variables say in place of `collect_every` and `push`, where they say it.
+    ///
+    /// Read are `OTEL_METRIC_EXPORT_INTERVAL`; `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` (`otlp` or `none`); `ENDPOINT`,
+    /// `PROTOCOL` (`grpc` or `http/protobuf`, the default), `HEADERS`, `TIMEOUT`, `COMPRESSION`, `CERTIFICATE`, `CLIENT_CERTIFICATE`,
+    /// `CLIENT_KEY` and `INSECURE` after `OTEL_EXPORTER_OTLP_`, and after `OTEL_EXPORTER_OTLP_METRICS_` and `OTEL_EXPORTER_OTLP_LOGS_`,
+    /// which win; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`; and `OTEL_SDK_DISABLED`, with which nothing is pushed. Events
+    /// are the signal `LOGS`. A signal is pushed where its exporter is `otlp`, or where it has an endpoint and no exporter is named.
+    /// The resource is the SDK's, which reads `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` in any case.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read, with its value and what is wanted.
+    pub fn with_env(mut self) -> Result<Self, StartError> {
+        let look_up = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let Environment { collect_every, push } = Environment::read(&Variables(&look_up))?;
+        self.collect_every = collect_every.unwrap_or(self.collect_every);
+        if !push.is_empty() {
+            self.push = push;
+        }
+        Ok(self)
+    }
+
     /// # Errors
     /// The first setting that cannot be, with what is wanted.
     pub(crate) fn validate(&self) -> Result<(), StartError> {
@@ -77,6 +110,6 @@ impl Config {
                 return Err(StartError::Setting(format!("{name} is {value}: wanted 1 to {most}")));
             }
         }
-        Ok(())
+        self.push.iter().enumerate().try_for_each(|(index, push)| push.validate(index))
     }
 }

@@ -62,6 +62,8 @@ pub enum StopError {
     Flush(String),
     /// Requests were cut off at the deadline.
     Late,
+    /// So many messages were left that no collector had taken by the deadline.
+    Unsent(u64),
 }
 
 impl fmt::Display for StopError {
@@ -69,6 +71,10 @@ impl fmt::Display for StopError {
         match self {
             Self::Flush(error) => write!(f, "the last collection was not exported: {error}"),
             Self::Late => write!(f, "requests were cut off after {} s", crate::limits::STOP_DEADLINE.as_secs()),
+            Self::Unsent(messages) => {
+                let deadline_s = crate::limits::PUSH_STOP_DEADLINE.as_secs();
+                write!(f, "{messages} messages were not taken by their collectors within {deadline_s} s")
+            }
         }
     }
 }

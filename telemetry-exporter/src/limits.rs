@@ -100,3 +100,43 @@ pub const CLASSIC_BUCKETS_MAX: usize = 40;
 /// Letters of all label names and values of one exemplar, by OpenMetrics. The attributes are left out beyond it, and the ids of trace
 /// and span remain.
 pub const EXEMPLAR_LETTERS_MAX: usize = 128;
+
+/// Bytes of the messages that one request to a collector holds, before compression: a quarter of the 4 MiB that a collector takes by
+/// default, since a log record may be larger than its JSON. One message may make it larger. What does not fit goes into the next.
+pub const PUSH_REQUEST_BYTES: usize = 1 << 20;
+
+/// How long one request to a collector may take, with the connection, unless the settings say otherwise. It is tried again then.
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request may take at the most: what a timeout of 0 in the environment, which means none, stands for.
+pub const PUSH_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Between a request that failed and the next attempt, the first time. It doubles with each further failure.
+pub const PUSH_BACKOFF: Duration = Duration::from_secs(1);
+
+/// The most that the time between two attempts grows to. Half of it is random.
+pub const PUSH_BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// The longest wait that a collector may ask for. A longer one is this one: what waits would fall out of its stream anyway.
+pub const PUSH_THROTTLE_MAX: Duration = WINDOW;
+
+/// Between two looks for new events to push: they travel together.
+pub const PUSH_EVENTS_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for collectors to take what is left, beside the connections of clients. What is left then is counted in
+/// `telemetry_push_messages_dropped`, and told by the error of the stop.
+pub const PUSH_STOP_DEADLINE: Duration = STOP_DEADLINE;
+
+/// Series that a pusher of deltas remembers, some 0.3 KiB each, histograms more. Points of further ones are left out, and counted in
+/// `telemetry_push_points_dropped`.
+pub const PUSH_SERIES_MAX: usize = 1 << 16;
+
+/// Levels of an event's JSON that become values of their own in a log record: decoders of protobuf stop at 100, and each level takes
+/// three. What is nested deeper is sent as its JSON text.
+pub const PUSH_EVENT_DEPTH_MAX: usize = 24;
+
+/// Bytes of a collector's answer that are read. Of a larger one only the status counts.
+pub const PUSH_ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a failure's text that are kept.
+pub const PUSH_ERROR_BYTES_MAX: usize = 1 << 10;

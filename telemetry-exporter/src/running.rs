@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use parking_lot::Mutex;
-use telemetry_core::{Attachment, Sink, Telemetry};
+use telemetry_core::{Attachment, Declaration, Sink, Telemetry};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
-use crate::limits::STOP_DEADLINE;
+use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE};
+use crate::push::{PushState, Pushers};
 use crate::service::Service;
 use crate::snapshots::Snapshots;
 use crate::stream::Streams;
@@ -42,6 +43,7 @@ pub struct Running {
     local_addr: Option<SocketAddr>,
     runtime: Handle,
     stopping: watch::Sender<bool>,
+    pushers: Mutex<Pushers>,
     rest: Mutex<Option<Rest>>,
     #[cfg(feature = "libp2p")]
     bandwidth: bool,
@@ -73,15 +75,20 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
     let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let (stopping, stopped) = watch::channel(false);
-    let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped);
+    let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped.clone());
     let connections = Connections::new(&service);
     let local_addr = listener.as_ref().map(|listener| listener.local_addr);
     let Served { runtime, end, thread, accepting } = serve(listener, Arc::clone(&connections))?;
+    let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
     let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
     let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
     let telemetry = builder.build().map_err(StartError::Declare)?;
+    if !config.push.is_empty() {
+        let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
+        telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
+    }
     if config.collect_every > FIRST_COLLECTION {
         let telemetry = telemetry.clone();
         runtime.spawn(async move {
@@ -99,6 +106,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         local_addr,
         runtime,
         stopping,
+        pushers: Mutex::new(pushers),
         rest,
         #[cfg(feature = "libp2p")]
         bandwidth: config.bandwidth,
@@ -181,13 +189,18 @@ impl Running {
         Ok(())
     }
 
-    /// Stops: collects a last time, seals all streams, lets followers read to the end, and closes the connections.
+    /// How the pushing to each collector goes, one for each of its signals. Clients have it as the property `telemetry_push`.
+    pub fn push_state(&self) -> Vec<PushState> {
+        self.pushers.lock().states()
+    }
+
+    /// Stops: collects a last time, seals all streams, lets followers read to the end, pushes what is left, and closes the connections.
     ///
-    /// Blocks for [`STOP_DEADLINE`] at most, beside one collection. From async code call it through `spawn_blocking`. A second call
+    /// Blocks for [`STOP_DEADLINE`] and [`PUSH_STOP_DEADLINE`] at most, which run at once, beside one collection. From async code call it through `spawn_blocking`. A second call
     /// does nothing.
     ///
     /// # Errors
-    /// A last export that failed, or requests that were cut off; everything is stopped all the same.
+    /// A last export that failed, requests that were cut off, or messages that no collector took; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
         let Some(Rest { attachment, snapshots, end, thread, accepting }) = self.rest.lock().take() else { return Ok(()) };
         self.service.ending.store(true, Ordering::Relaxed);
@@ -206,10 +219,22 @@ impl Running {
             shutdown.await;
             let _waiting = done.send(());
         });
+        let tasks = self.pushers.lock().tasks();
+        let (told, unsent) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            let left = futures::future::join_all(tasks).await;
+            let _waiting = told.send(left.into_iter().map(Result::unwrap_or_default).sum::<u64>());
+        });
         let in_time = ended.recv_timeout(STOP_DEADLINE).map_err(|_| StopError::Late);
+        // Each pusher ends by its deadline; what comes on top of it is for a machine that is slow.
+        let pushed = match unsent.recv_timeout(PUSH_STOP_DEADLINE + STOP_DEADLINE) {
+            Ok(0) => Ok(()),
+            Ok(messages) => Err(StopError::Unsent(messages)),
+            Err(_) => Err(StopError::Late),
+        };
         let _ended_already = end.send(());
         let _a_panic_has_ended_it_too = thread.join();
-        flushed.and(in_time)
+        flushed.and(in_time).and(pushed)
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the crates promise together, in one program with real servers on free ports of this machine.
 //!
 //! The registry is the whole program's: a test looks up what it declares by name, never by count or order.
+//! A test whose program is not installed says "skipped" and why; with `TELEMETRY_REQUIRE_SERVERS=1` that is a failure.
 
 #![allow(missing_docs)]
 
 mod callbacks;
+mod collector;
 mod declarations;
 mod distributions;
 mod encoding;
@@ -12,6 +14,8 @@ mod events;
 mod instruments;
 mod libp2p;
 mod otel;
+mod push;
+mod rotel;
 mod service;
 mod structure;
 mod support;

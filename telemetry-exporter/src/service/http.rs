@@ -36,7 +36,7 @@ pub async fn unknown(request: Request) -> Response {
 
 async fn scrape(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let wanted = Exposition::accepted(texts(&headers, header::ACCEPT));
-    let gzip = cfg!(feature = "gzip") && accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
+    let gzip = accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
     let room = Arc::clone(&service.evaluations).acquire_owned().await;
     let Ok(room) = room else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let exporter = service.exporter.clone();
@@ -62,18 +62,12 @@ fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
 
-#[cfg(feature = "gzip")]
 fn compressed(bytes: Vec<u8>) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 8), flate2::Compression::fast());
     // A vector takes all that it is given.
     let _infallible = encoder.write_all(&bytes);
     encoder.finish().unwrap_or_default()
-}
-
-#[cfg(not(feature = "gzip"))]
-fn compressed(bytes: Vec<u8>) -> Vec<u8> {
-    bytes
 }
 
 async fn healthz(State(service): State<Arc<Service>>) -> Response {

@@ -100,7 +100,7 @@ async fn run(session: &str, pull: Pull, mut stopping: watch::Receiver<bool>, sen
                 }
                 at = next;
             }
-            Piece::Gap { from, to, reason } => {
+            Piece::Gap { from, to, reason, .. } => {
                 let reason = match reason {
                     Reason::Expired => pb::GapReason::Expired,
                     Reason::Dropped => pb::GapReason::Dropped,

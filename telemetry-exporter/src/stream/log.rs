@@ -34,6 +34,8 @@ struct Inner {
     latest: Position,
     /// The newest drop: up to which sequence number, and why. Older reasons are of older segments.
     last_expired: u64,
+    /// Messages that were dropped by then.
+    dropped_then: u64,
     state: State,
 }
 
@@ -57,6 +59,7 @@ impl Log {
             last_time_ns: 0,
             latest: Position::default(),
             last_expired: 0,
+            dropped_then: 0,
             state: State::default(),
         };
         Self { options, inner: Mutex::new(inner), changed: Notify::new() }
@@ -124,12 +127,12 @@ impl Log {
         let inner = self.inner.lock();
         let State { first_sequence, head_sequence, .. } = inner.state;
         if at.sequence < first_sequence {
-            let (to_sequence, reason) = if at.sequence < inner.last_expired {
-                (inner.last_expired.min(first_sequence), Reason::Expired)
+            let (to_sequence, messages_before, reason) = if at.sequence < inner.last_expired {
+                (inner.last_expired, inner.dropped_then, Reason::Expired) // what was dropped since lies behind it
             } else {
-                (first_sequence, Reason::Dropped)
+                (first_sequence, inner.state.dropped, Reason::Dropped)
             };
-            return Piece::Gap { from: at, to: Position { sequence: to_sequence, offset: 0 }, reason };
+            return Piece::Gap { from: at, to: Position { sequence: to_sequence, offset: 0 }, messages_before, reason };
         }
         let end = inner.end();
         if at > end {
@@ -249,6 +252,7 @@ impl Inner {
         let old = |newest: Instant| now.saturating_duration_since(newest) > options.window;
         while self.sealed.front().is_some_and(|segment| old(segment.newest)) && self.drop_first() {
             self.last_expired = self.state.first_sequence;
+            self.dropped_then = self.state.dropped;
         }
     }
 }
@@ -324,7 +328,7 @@ mod tests {
         let (messages, gaps) = drain(&log, Position::default(), true);
         assert_eq!(messages.iter().map(|message| message[0]).collect::<Vec<_>>(), (80..100).collect::<Vec<_>>());
         let to = Position { sequence: 40, offset: 0 };
-        assert_eq!(gaps, [Piece::Gap { from: Position::default(), to, reason: Reason::Dropped }]);
+        assert_eq!(gaps, [Piece::Gap { from: Position::default(), to, messages_before: 80, reason: Reason::Dropped }]);
     }
 
     #[test]
@@ -337,7 +341,29 @@ mod tests {
         assert_eq!(balanced(&log).kept, 1);
         let (messages, gaps) = drain(&log, Position::default(), true);
         assert_eq!(messages, [b"new"]);
-        assert!(matches!(gaps[..], [Piece::Gap { reason: Reason::Expired, .. }]), "{gaps:?}");
+        assert!(matches!(gaps[..], [Piece::Gap { reason: Reason::Expired, messages_before: 1, .. }]), "{gaps:?}");
+    }
+
+    #[test]
+    fn a_reader_that_counts_knows_from_each_gap_how_many_messages_it_missed() {
+        let now = Instant::now();
+        let log = Log::new(options(), now);
+        for i in 0..7 {
+            log.append(now, i, b"old").unwrap();
+        }
+        log.append(now + Duration::from_secs(61), 7, b"new").unwrap(); // seals the others by age
+        log.tick(now + Duration::from_secs(61));
+        for i in 0..100 {
+            log.append(now + Duration::from_secs(62), i, &[0; 8]).unwrap(); // five to a segment
+        }
+        let (messages, gaps) = drain(&log, Position::default(), true);
+        let missed = gaps.iter().map(|gap| match gap {
+            Piece::Gap { messages_before, reason, .. } => (*messages_before, *reason),
+            other => panic!("{other:?}"),
+        });
+        let dropped = balanced(&log).dropped;
+        assert_eq!(missed.collect::<Vec<_>>(), [(7, Reason::Expired), (dropped, Reason::Dropped)]);
+        assert_eq!(messages.len() as u64 + dropped, 108);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Piece {
         from: Position,
         /// The oldest that is held.
         to: Position,
+        /// Messages that the log had taken before that: a reader that counts its own knows how many it missed.
+        messages_before: u64,
         /// Why.
         reason: Reason,
     },
