@@ -13,7 +13,8 @@ static GREETINGS: Counter;
 static GREETED: Event<&'static str>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _telemetry = telemetry_exporter::start(telemetry_exporter::Config::default())?; // serves on 127.0.0.1:4000
+    // Serves on 127.0.0.1:4000, and pushes to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, if any.
+    let _telemetry = telemetry_exporter::start(telemetry_exporter::Config::from_env()?)?;
     for name in ["Ada", "Grace", "Barbara"].into_iter().cycle() {
         GREETINGS.inc();
         GREETED.emit(&name);

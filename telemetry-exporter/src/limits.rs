@@ -127,8 +127,9 @@ pub const PUSH_EVENTS_EVERY: Duration = Duration::from_secs(1);
 /// `telemetry_push_messages_dropped`, and told by the error of the stop.
 pub const PUSH_STOP_DEADLINE: Duration = STOP_DEADLINE;
 
-/// Series that a pusher of deltas remembers, some 0.3 KiB each, histograms more. Points of further ones are left out, and counted in
-/// `telemetry_push_points_dropped`.
+/// Series that a pusher of deltas remembers: each the encoded names and attributes, some 0.2 KiB, and the buckets of histograms. Points
+/// of further ones are left out, and counted in `telemetry_push_points_dropped`. Those that were not collected for as long as [`WINDOW`]
+/// make room.
 pub const PUSH_SERIES_MAX: usize = 1 << 16;
 
 /// Levels of an event's JSON that become values of their own in a log record: decoders of protobuf stop at 100, and each level takes
