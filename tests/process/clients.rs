@@ -6,11 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Node, http, installed, network, root, telemetry_program, until};
-
-fn python() -> String {
-    std::env::var("TELEMETRY_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
+use crate::support::{DEADLINE, Node, http, installed, network, python, root, telemetry_program, until};
 
 /// One row a series, as the Python client prints them: what both must agree on.
 fn rows(views: &Value) -> Vec<String> {

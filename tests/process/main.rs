@@ -8,6 +8,7 @@ mod bad_input;
 mod binaries;
 mod builds;
 mod clients;
+mod outside;
 mod resume;
 mod seed;
 mod support;

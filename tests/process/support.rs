@@ -1,16 +1,14 @@
 //! Starting the programs, and asking them.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Long enough for any machine; a test that needs it has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub use crate::outside::{DEADLINE, http, installed, python, until};
 
 pub fn node_program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ipfs-node"))
@@ -119,40 +117,4 @@ pub fn network() -> Arc<Node> {
         *shared = Arc::downgrade(&node);
         node
     })
-}
-
-/// Waits for a condition; it is an error when it does not come, with what was missing.
-pub fn until<T>(deadline: Duration, mut condition: impl FnMut() -> Result<T, String>) -> T {
-    let began = Instant::now();
-    loop {
-        match condition() {
-            Ok(found) => return found,
-            Err(missing) => assert!(began.elapsed() < deadline, "not within {deadline:?}: {missing}"),
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
-/// HTTP/1.1 GET; the body.
-pub fn http(host: &str, path: &str) -> String {
-    use std::io::Write;
-    let mut socket = std::net::TcpStream::connect(host).expect("a connection");
-    write!(socket, "GET {path} HTTP/1.0\r\nhost: {host}\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}");
-    body.to_owned()
-}
-
-/// Whether a program is there; says "skipped" and why where it is not, and fails where all must be.
-pub fn installed(program: &str, arguments: &[&str], install: &str) -> bool {
-    let found = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
-        return true;
-    }
-    let required = std::env::var_os("TELEMETRY_REQUIRE_SERVERS").is_some_and(|value| value == "1");
-    assert!(!required, "{program} is required here: {install}");
-    println!("skipped: {program} is not installed: {install}");
-    false
 }
