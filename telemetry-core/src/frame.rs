@@ -151,7 +151,7 @@ impl Frame {
     pub(crate) fn begin(&mut self, time_ns: u64) {
         self.pass = Pass { before_ns: self.time_ns, ..Pass::default() };
         self.ended.clear();
-        self.time_ns = time_ns;
+        self.time_ns = time_ns.max(self.time_ns); // also where the clock went back
     }
 
     /// The series that are read from here on are of this metric.
