@@ -23,6 +23,10 @@ pub struct Config {
     pub bandwidth: bool,
     /// Attributes of the OpenTelemetry resource, beside those of the environment; these win.
     pub resource: Vec<(String, String)>,
+    /// Whether this is behind `opentelemetry::global` from its start on, in place of the provider before, until it stops.
+    ///
+    /// Code that has made instruments there before needs `telemetry_core::otel::install` in front of it.
+    pub global: bool,
 }
 
 /// Who may pull.
@@ -49,6 +53,7 @@ impl Default for Config {
             streams: StreamOptions::default(),
             bandwidth: true,
             resource: Vec::new(),
+            global: true,
         }
     }
 }

@@ -15,6 +15,7 @@ use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{Registry, clock, collect};
 
 use crate::otlp;
+use crate::sdk;
 use crate::stream::{Rejected, Streams};
 
 /// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
@@ -55,7 +56,7 @@ impl StreamExporter {
         if self.inner.ended.load(Ordering::Acquire) {
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        *self.inner.sdk.lock() = otlp::from_sdk(metrics);
+        *self.inner.sdk.lock() = sdk::from_sdk(metrics);
         let (metrics, time_ns) = (self.current(), clock::now_ns());
         let messages = otlp::encode(metrics, self.inner.message_bytes_max);
         self.inner.streams.metrics().append_batch(time_ns, &messages).map_err(|Rejected { bytes, bytes_max }| {

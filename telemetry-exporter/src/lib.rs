@@ -19,6 +19,7 @@ mod protocol;
 pub mod pb;
 pub mod stream;
 mod config;
+mod sdk;
 mod otlp;
 mod export;
 mod prometheus;

@@ -2,23 +2,15 @@
 
 use std::collections::HashMap;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
     NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, metric, number_data_point,
 };
-use opentelemetry_sdk::metrics::data;
 use prost::Message;
 use telemetry_core::collect::{Collection, Reading};
 use telemetry_core::{Label, MetricKind, Point, Scope, Value};
-
-/// What the SDK collected.
-pub fn from_sdk(metrics: &data::ResourceMetrics) -> ResourceMetrics {
-    let mut request = ExportMetricsServiceRequest::from(metrics);
-    request.resource_metrics.pop().unwrap_or_default() // the transform makes exactly one
-}
 
 /// Adds the registry's readings; those of a scope that the SDK has too go into that scope.
 pub fn join(metrics: &mut ResourceMetrics, collection: &Collection) {

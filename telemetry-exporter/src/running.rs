@@ -82,6 +82,9 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let attachment = registry.attach(&sink);
     let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
     let telemetry = builder.build().map_err(StartError::Declare)?;
+    if config.global {
+        telemetry.set_global();
+    }
     if config.collect_every > FIRST_COLLECTION {
         let telemetry = telemetry.clone();
         runtime.spawn(async move {

@@ -72,7 +72,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["std::fs", "OpenOptions", "File::"],
         &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs"],
     ),
-    ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp.rs", "export.rs"]),
+    ("telemetry-exporter", &["opentelemetry_sdk"], &["sdk.rs", "sdk_tests.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
 ];
