@@ -1,4 +1,4 @@
-//! Running the user's code: observed metrics, collectors, snapshots, properties.
+//! Running the user's code: observed metrics, collectors, snapshots, properties, callbacks of the OpenTelemetry API.
 //!
 //! Invariant: a callback that panics or never returns costs its own value only. It runs with no lock of ours held, under
 //! `catch_unwind`, and with a deadline; what fails is counted in `telemetry_callback_failures` and named there.
@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Labels;
-use crate::entry::{Entry, EntryRef};
+use crate::entry::Entry;
 use crate::limits::{CALLBACK_PATIENCE, CALLBACK_THREADS_MAX};
 use crate::metric::Counter;
+pub use crate::turn::Turn;
 
 /// Callbacks that failed; `own` declares it.
 pub(crate) static CALLBACK_FAILURES: Counter<Callback<'static>> = Counter::new();
@@ -27,6 +29,7 @@ pub(crate) enum Cause {
     Panic,
     Late,
     Error,
+    CreatedInstrument,
 }
 
 /// One series a failing callback and cause.
@@ -47,6 +50,8 @@ pub enum Failure {
     Late(Duration),
     /// It answered with an error.
     Failed(String),
+    /// It created this instrument of the OpenTelemetry API while it observed. The instrument does nothing; the callback goes on.
+    CreatedInstrument(String),
 }
 
 impl fmt::Display for Failure {
@@ -55,6 +60,7 @@ impl fmt::Display for Failure {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Late(deadline) => write!(f, "did not return within {} ms", deadline.as_millis()),
             Self::Failed(message) => f.write_str(message),
+            Self::CreatedInstrument(name) => write!(f, "created the instrument \"{name}\": wanted one that was made before"),
         }
     }
 }
@@ -79,6 +85,7 @@ pub fn count(kind: &'static str, name: &str, failure: &Failure) {
         Failure::Panicked(_) => Cause::Panic,
         Failure::Late(_) => Cause::Late,
         Failure::Failed(_) => Cause::Error,
+        Failure::CreatedInstrument(_) => Cause::CreatedInstrument,
     };
     CALLBACK_FAILURES.with(Callback { kind, name, cause }).inc();
 }
@@ -92,22 +99,44 @@ pub fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, Failure>
     }
 }
 
-/// Runs `run` once for each entry and gives the results in the order of the entries.
+/// A callback that a [`pass`] runs.
+pub trait Called: Send + Sync + 'static {
+    /// Its turn, which is its own.
+    fn turn(&self) -> &Turn;
+    /// Counts a failure under its name.
+    fn failed(&self, failure: &Failure);
+}
+
+impl Called for Entry {
+    fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    fn failed(&self, failure: &Failure) {
+        report(self, failure);
+    }
+}
+
+/// Runs `run` once for each callback and gives the results in their order.
 ///
 /// One thread takes them in turn. When it makes no progress for [`CALLBACK_PATIENCE`], another one goes on with those that have not
 /// started, so a slow callback holds up the others by no more than that. What is not done at the deadline is [`Failure::Late`].
 /// Failures are counted. Cost: one thread started a pass.
-pub fn pass<T: Send + 'static>(
-    entries: Vec<EntryRef>,
+pub fn pass<C, T>(
+    callbacks: Vec<C>,
     deadline: Duration,
-    run: impl Fn(&Entry) -> Result<T, String> + Send + Sync + 'static,
-) -> Vec<(EntryRef, Result<T, Failure>)> {
-    if entries.is_empty() {
+    run: impl Fn(&C::Target) -> Result<T, String> + Send + Sync + 'static,
+) -> Vec<(C, Result<T, Failure>)>
+where
+    C: Deref<Target: Called> + Clone + Send + Sync + 'static,
+    T: Send + 'static,
+{
+    if callbacks.is_empty() {
         return Vec::new();
     }
     let began = Instant::now();
-    let mut results: Vec<Option<Result<T, Failure>>> = entries.iter().map(|_| None).collect();
-    let work = Arc::new(Work { entries, next: AtomicUsize::new(0), deadline, ends: began.checked_add(deadline), run });
+    let mut results: Vec<Option<Result<T, Failure>>> = callbacks.iter().map(|_| None).collect();
+    let work = Arc::new(Work { callbacks, next: AtomicUsize::new(0), deadline, ends: began.checked_add(deadline), run });
     let (sender, receiver) = mpsc::channel();
     let mut threads = usize::from(start(&work, &sender));
     let mut missing = results.len();
@@ -131,46 +160,47 @@ pub fn pass<T: Send + 'static>(
     }
     let started = work.next.swap(usize::MAX / 2, Ordering::Relaxed); // what has not started by now is not started
     let mut outcomes = Vec::with_capacity(results.len());
-    for (index, (entry, result)) in work.entries.iter().cloned().zip(results).enumerate() {
-        if result.is_none() && index < started && entry.running.is_locked() {
-            entry.overdue.store(true, Ordering::Release);
+    for (index, (callback, result)) in work.callbacks.iter().cloned().zip(results).enumerate() {
+        let turn = callback.turn();
+        if result.is_none() && index < started && turn.running.is_locked() {
+            turn.overdue.store(true, Ordering::Release);
         }
-        outcomes.push((entry, result.unwrap_or(Err(Failure::Late(deadline)))));
+        outcomes.push((callback, result.unwrap_or(Err(Failure::Late(deadline)))));
     }
-    for (entry, result) in &outcomes {
+    for (callback, result) in &outcomes {
         if let Err(failure) = result {
-            report(entry, failure);
+            callback.failed(failure);
         }
     }
     outcomes
 }
 
-struct Work<F> {
-    entries: Vec<EntryRef>,
+struct Work<C, F> {
+    callbacks: Vec<C>,
     next: AtomicUsize,
     deadline: Duration,
     ends: Option<Instant>,
     run: F,
 }
 
-impl<F> Work<F> {
+impl<C: Deref<Target: Called>, F> Work<C, F> {
     /// Runs one callback, after the one of another pass that runs now has ended.
-    fn one<T>(&self, entry: &Entry) -> Result<T, Failure>
+    fn one<T>(&self, callback: &C::Target) -> Result<T, Failure>
     where
-        F: Fn(&Entry) -> Result<T, String>,
+        F: Fn(&C::Target) -> Result<T, String>,
     {
-        let late = Err(Failure::Late(self.deadline));
+        let (turn, late) = (callback.turn(), Err(Failure::Late(self.deadline)));
         // The mark alone may be left over from a callback that ended while it was made.
-        if entry.overdue.load(Ordering::Acquire) && entry.running.is_locked() {
+        if turn.overdue.load(Ordering::Acquire) && turn.running.is_locked() {
             return late;
         }
         let running = match self.ends {
-            Some(ends) => entry.running.try_lock_until(ends),
-            None => Some(entry.running.lock()), // a deadline beyond what the clock can tell
+            Some(ends) => turn.running.try_lock_until(ends),
+            None => Some(turn.running.lock()), // a deadline beyond what the clock can tell
         };
         let Some(_running) = running else { return late };
-        let result = guarded(|| (self.run)(entry));
-        entry.overdue.store(false, Ordering::Release);
+        let result = guarded(|| (self.run)(callback));
+        turn.overdue.store(false, Ordering::Release);
         result
     }
 }
@@ -178,21 +208,26 @@ impl<F> Work<F> {
 type Done<T> = (usize, Result<T, Failure>);
 
 /// Starts one more thread on the work; false when the system has no thread to give.
-fn start<T, F>(work: &Arc<Work<F>>, sender: &mpsc::Sender<Done<T>>) -> bool
+fn start<C, T, F>(work: &Arc<Work<C, F>>, sender: &mpsc::Sender<Done<T>>) -> bool
 where
+    C: Deref<Target: Called> + Send + Sync + 'static,
     T: Send + 'static,
-    F: Fn(&Entry) -> Result<T, String> + Send + Sync + 'static,
+    F: Fn(&C::Target) -> Result<T, String> + Send + Sync + 'static,
 {
     let (work, sender) = (Arc::clone(work), sender.clone());
-    let body = move || {
+    aside(move || {
         loop {
             let index = work.next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = work.entries.get(index) else { return };
-            let result = work.one(entry);
+            let Some(callback) = work.callbacks.get(index) else { return };
+            let result = work.one(callback);
             if sender.send((index, result)).is_err() {
                 return;
             }
         }
-    };
-    thread::Builder::new().name("telemetry-callback".to_owned()).spawn(body).is_ok()
+    })
+}
+
+/// Runs this on a thread of its own; false when the system has no thread to give.
+pub(crate) fn aside(run: impl FnOnce() + Send + 'static) -> bool {
+    thread::Builder::new().name("telemetry-callback".to_owned()).spawn(run).is_ok()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -12,6 +12,7 @@ use crate::property::PropertySource;
 use crate::rpc::RpcSource;
 use crate::schema::Schema;
 use crate::snapshot::SnapshotSource;
+use crate::turn::Turn;
 
 /// A reference for the length of the program, or one that is owned.
 pub(crate) enum Source<T: ?Sized + 'static> {
@@ -46,27 +47,16 @@ pub struct Entry {
     pub(crate) kind: Kind,
     pub(crate) item: Item,
     schema: Option<Schema>,
-    /// Held while its callback runs: it runs once at a time, and a second caller waits.
-    pub(crate) running: Mutex<()>,
-    /// Set while a callback that was reported late still runs. Nobody waits for it: it holds one thread, not one for each collection.
-    pub(crate) overdue: AtomicBool,
+    /// Of its callback.
+    pub(crate) turn: Turn,
     failures: AtomicU64,
     last_failure: Mutex<Option<String>>,
 }
 
 impl Entry {
     pub(crate) fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
-        let (running, overdue) = (Mutex::new(()), AtomicBool::new(false));
-        Self {
-            declaration,
-            kind,
-            item,
-            schema: None,
-            running,
-            overdue,
-            failures: AtomicU64::new(0),
-            last_failure: Mutex::new(None),
-        }
+        let (failures, last_failure) = (AtomicU64::new(0), Mutex::new(None));
+        Self { declaration, kind, item, schema: None, turn: Turn::default(), failures, last_failure }
     }
 
     pub(crate) fn with_schema(mut self, schema: Option<Schema>) -> Self {

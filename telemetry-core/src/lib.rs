@@ -54,6 +54,7 @@ mod property;
 mod snapshot;
 mod rpc;
 mod schema;
+mod turn;
 mod entry;
 #[doc(hidden)]
 pub mod element;
@@ -66,7 +67,7 @@ mod validate;
 mod registry;
 pub mod collect;
 #[cfg(feature = "otel")]
-mod otel;
+pub mod otel;
 #[allow(unsafe_code)] // in this crate alone linkme's section attributes count as written here
 mod own;
 #[cfg(feature = "otel")]

@@ -64,3 +64,25 @@ pub const CALLBACK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Threads of one pass over callbacks. Beyond it the remaining callbacks wait for one of them, until the deadline.
 pub const CALLBACK_THREADS_MAX: usize = 8;
+
+/// Series of one instrument of the OpenTelemetry API, unless a view or
+/// `TelemetryBuilder::with_cardinality_limit` says otherwise.
+///
+/// The SDK reserves 33 bytes for each when an instrument is created. Beyond it measurements go to one series with the attribute
+/// `otel.metric.overflow = true`.
+pub const OTEL_SERIES_MAX: usize = 447;
+
+/// The most that the series of an instrument of the OpenTelemetry API may be set to. A higher setting is this one.
+pub const OTEL_SERIES_LIMIT_MAX: usize = 1 << 20;
+
+/// Observations of one callback of an observable instrument of the OpenTelemetry API, in one collection. What is beyond is dropped,
+/// and counted in `telemetry_measurements_rejected`.
+pub const OTEL_OBSERVATIONS_MAX: usize = 1 << 14;
+
+/// What an instrument of the OpenTelemetry API keeps until there is a global `Telemetry`: sums and last values by sets of attributes,
+/// and each value of a histogram. What is beyond is dropped, and counted in `telemetry_measurements_rejected`.
+pub const OTEL_BACKLOG_MAX: usize = 1_024;
+
+/// Instruments of OpenTelemetry's global provider. What is recorded with a further one is dropped, and counted in
+/// `telemetry_measurements_rejected`, as is once each further observable one.
+pub const OTEL_GLOBAL_INSTRUMENTS_MAX: usize = 1 << 14;

@@ -42,11 +42,11 @@ const fn own(name: &'static str, unit: &'static str, description: &'static str, 
 
 declare!(
     CALLBACK_FAILURES_ENTRY: CALLBACK_FAILURES, Counter<Callback<'static>>, SELF_CHECK, "{failure}",
-    "Callbacks that panicked, were late, or answered with an error, by the kind and name of their declaration."
+    "Callbacks that panicked, were late, answered with an error, or created an instrument, by the kind and name of their declaration."
 );
 declare!(
     MEASUREMENTS_REJECTED_ENTRY: MEASUREMENTS_REJECTED, Counter, "telemetry_measurements_rejected", "{measurement}",
-    "Measurements that were dropped: not a number, infinite, below zero where only growth is allowed, observed beyond the limit of series, or made by an allocator within this library."
+    "Measurements that were dropped: not a number, infinite, below zero where only growth is allowed, observed beyond a limit, recorded beyond what OpenTelemetry's global instruments keep, or made by an allocator within this library."
 );
 declare!(
     EVENTS_DROPPED_ENTRY: EVENTS_DROPPED, Counter<EventLoss>, "telemetry_events_dropped", "{event}",

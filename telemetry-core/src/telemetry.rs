@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -19,7 +19,8 @@ use crate::declaration::{Declaration, Kind};
 use crate::entry::{Entry, Item, Source};
 use crate::error::DeclareError;
 use crate::event::Event;
-use crate::otel::guarded_meter;
+use crate::limits::CALLBACK_DEADLINE;
+use crate::otel::{self, Bridge, Observables, OwnLimit, Views, guarded_meter};
 use crate::property::{PropertyValue, RuntimeProperty};
 use crate::registry::Registry;
 use crate::rpc::{RpcError, RuntimeRpc};
@@ -27,10 +28,16 @@ use crate::snapshot::RuntimeSnapshot;
 
 /// The telemetry of a program: the linked declarations, those of run time, and OpenTelemetry's meters.
 ///
-/// Two limits of the SDK remain: an observable callback that creates an instrument deadlocks, and a `u64` beyond `i64::MAX` that was
-/// recorded through OpenTelemetry's API is exported as 0.
+/// Callbacks of observable instruments run beside the thread that collects, with a deadline: [`CALLBACK_DEADLINE`], or half of the
+/// shortest interval. One that panics or is late costs its own values in that collection, and is counted in
+/// `telemetry_callback_failures`; one that hangs is not started again. One that creates an instrument gets one that does nothing,
+/// which is counted there too, and goes on; [`otel::Global`] takes new instruments from callbacks as well.
 ///
-/// Clones share one state. When the last one is dropped, what the readers have not exported yet is exported, and they stop.
+/// Creating an instrument waits for a collection that runs, and so for its callbacks. With several readers a reader may show once more
+/// what an observable instrument no longer observes, if another one collected in between: they share the SDK's aggregations.
+///
+/// Clones share one state. When the last one is dropped, what the readers have not exported yet is exported, and they stop; the
+/// callbacks and what they hold are dropped then, whoever still has a meter.
 ///
 /// ```
 /// use opentelemetry::metrics::MeterProvider;
@@ -53,6 +60,7 @@ pub struct Telemetry {
 struct Inner {
     registry: Arc<Registry>,
     provider: SdkMeterProvider,
+    observables: Arc<Observables>,
     ended: AtomicBool,
 }
 
@@ -61,12 +69,27 @@ pub struct TelemetryBuilder {
     registry: Arc<Registry>,
     provider: MeterProviderBuilder,
     resource: Option<Resource>,
+    views: Views,
+    deadline: Duration,
+    bridge: bool,
+    global: bool,
 }
 
 impl Telemetry {
     /// Starts with the linked declarations, the resource that OpenTelemetry's environment variables tell, and no reader.
+    ///
+    /// `OTEL_SERVICE_NAME` is the service's name, before one in `OTEL_RESOURCE_ATTRIBUTES`; without both it is
+    /// `unknown_service:` and the name of the executable.
     pub fn builder() -> TelemetryBuilder {
-        TelemetryBuilder { registry: Registry::new(), provider: SdkMeterProvider::builder(), resource: None }
+        TelemetryBuilder {
+            registry: Registry::new(),
+            provider: SdkMeterProvider::builder(),
+            resource: None,
+            views: Views::default(),
+            deadline: CALLBACK_DEADLINE,
+            bridge: false,
+            global: false,
+        }
     }
 
     /// The declarations.
@@ -132,6 +155,16 @@ impl Telemetry {
         self.inner.registry.declare(Entry::new(declaration, kind, item)).map(drop)
     }
 
+    /// Makes this the provider behind `opentelemetry::global`, in place of the one before. See [`otel::Global`].
+    ///
+    /// The global provider does not keep it alive. When it is stopped nothing is behind the global one.
+    pub fn set_global(&self) {
+        if !self.inner.ended.load(Ordering::Acquire) {
+            let provider: Weak<Inner> = Arc::downgrade(&self.inner);
+            otel::set(provider);
+        }
+    }
+
     /// Collects and exports now, on all readers.
     ///
     /// # Errors
@@ -151,7 +184,19 @@ impl Telemetry {
 
 impl Inner {
     fn end(&self) -> OTelSdkResult {
-        if self.ended.swap(true, Ordering::AcqRel) { Ok(()) } else { self.provider.shutdown() }
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let ended = self.provider.shutdown();
+        otel::unset(std::ptr::from_ref(self).cast());
+        self.observables.end();
+        ended
+    }
+}
+
+impl MeterProvider for Inner {
+    fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+        guarded_meter(self.provider.meter_with_scope(otel::unbridged(scope)), &self.observables)
     }
 }
 
@@ -163,7 +208,7 @@ impl Drop for Inner {
 
 impl MeterProvider for Telemetry {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
-        guarded_meter(self.inner.provider.meter_with_scope(scope))
+        self.inner.meter_with_scope(scope)
     }
 }
 
@@ -180,12 +225,11 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds attributes to the resource that the environment tells, or that was set before.
+    /// Adds attributes to the resource that the environment tells, or that was set before; they win.
     #[must_use]
     pub fn with_attributes(mut self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
-        let before = self.resource.take().unwrap_or_else(|| Resource::builder().build());
-        let before = before.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect::<Vec<_>>();
-        self.resource = Some(Resource::builder_empty().with_attributes(before).with_attributes(attributes).build());
+        let before = self.resource.take().unwrap_or_else(otel::from_environment);
+        self.resource = Some(otel::extended(&before, attributes));
         self
     }
 
@@ -195,14 +239,55 @@ impl TelemetryBuilder {
     /// [`registry`](Self::registry), such as the stream exporter.
     #[must_use]
     pub fn with_exporter(mut self, exporter: impl PushMetricExporter, every: Duration) -> Self {
+        if !every.is_zero() {
+            self.deadline = self.deadline.min(every / 2); // so that a stuck callback delays no collection
+        }
         self.provider = self.provider.with_reader(PeriodicReader::builder(exporter).with_interval(every).build());
         self
     }
 
-    /// Adds a view of what is recorded through OpenTelemetry's API.
+    /// Adds readers of the SDK: `|sdk| sdk.with_reader(reader)`. Views are for [`with_view`](Self::with_view).
+    ///
+    /// They see what was recorded through OpenTelemetry's API, and with [`with_bridge`](Self::with_bridge) what the program declares.
+    #[must_use]
+    pub fn with_readers(mut self, add: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder) -> Self {
+        self.provider = add(self.provider);
+        self
+    }
+
+    /// Shows the declared counters, up-down counters and gauges to all readers, as observable instruments; histograms it cannot.
+    ///
+    /// They are in the scope of the crate that declares them, with the attribute `telemetry.bridged`, by which exporters that read the
+    /// registry themselves leave them out ([`otel::is_bridged`]), so that all is exported once. Series beyond
+    /// [`SERIES_MAX`](crate::limits::SERIES_MAX) go to the one with `otel.metric.overflow`. Cost: one more reading of the registry, with
+    /// its collectors and observed functions, in each collection of each reader.
+    #[must_use]
+    pub fn with_bridge(mut self) -> Self {
+        self.bridge = true;
+        self
+    }
+
+    /// Makes the telemetry the provider behind `opentelemetry::global`: [`Telemetry::set_global`].
+    #[must_use]
+    pub fn global(mut self) -> Self {
+        self.global = true;
+        self
+    }
+
+    /// Sets how many series an instrument of OpenTelemetry's API has at most, where no view says so; without this
+    /// [`OTEL_SERIES_MAX`](crate::limits::OTEL_SERIES_MAX). Beyond it measurements go to one series with `otel.metric.overflow`.
+    ///
+    /// Cost: the SDK reserves 33 bytes for each when an instrument is created, in powers of two.
+    #[must_use]
+    pub fn with_cardinality_limit(mut self, limit: usize) -> Self {
+        self.views.limit(limit);
+        self
+    }
+
+    /// Adds a view of what is recorded through OpenTelemetry's API. One that sets no limit of series has the SDK's, 2,000.
     #[must_use]
     pub fn with_view(mut self, view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static) -> Self {
-        self.provider = self.provider.with_view(view);
+        self.views.push(view);
         self
     }
 
@@ -212,22 +297,48 @@ impl TelemetryBuilder {
     /// The first mistake among the linked declarations, such as a name that two crates use.
     pub fn build(self) -> Result<Telemetry, DeclareError> {
         self.registry.validate()?;
-        let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
-        let provider = self.provider.with_resource(resource).build();
-        heartbeat(&provider);
-        Ok(Telemetry { inner: Arc::new(Inner { registry: self.registry, provider, ended: AtomicBool::new(false) }) })
+        let resource = self.resource.unwrap_or_else(otel::from_environment);
+        let (provider, own) = self.views.apply(self.provider.with_resource(resource));
+        let provider = provider.build();
+        let (observables, bridge): (Arc<Observables>, Arc<OnceLock<Bridge>>) = Default::default();
+        heartbeat(&provider, &own, self.deadline, &observables, &bridge);
+        if self.bridge {
+            bridge.get_or_init(|| Bridge::new(&self.registry, &provider, &own));
+        }
+        own.set(0);
+        let inner = Inner { registry: self.registry, provider, observables, ended: AtomicBool::new(false) };
+        let telemetry = Telemetry { inner: Arc::new(inner) };
+        if self.global {
+            telemetry.set_global();
+        }
+        Ok(telemetry)
     }
 }
 
+/// The first instrument, whose callback the SDK runs first in each collection: it observes for all others.
+///
 /// A reader of the SDK does not export when it holds no data, and the registry would be left out with it. This is always there.
-fn heartbeat(provider: &SdkMeterProvider) {
-    let collections = AtomicU64::new(0);
+fn heartbeat(
+    provider: &SdkMeterProvider,
+    own: &OwnLimit,
+    deadline: Duration,
+    observables: &Arc<Observables>,
+    bridge: &Arc<OnceLock<Bridge>>,
+) {
+    let (collections, observables, bridge) = (AtomicU64::new(0), Arc::clone(observables), Arc::clone(bridge));
     let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build();
-    let _heartbeat = provider
+    own.set(1);
+    let _it_lives_with_the_provider = provider
         .meter_with_scope(scope)
         .u64_observable_counter("telemetry_collections")
         .with_description("Collections of all metrics.")
         .with_unit("{collection}")
-        .with_callback(move |observer| observer.observe(collections.fetch_add(1, Ordering::Relaxed) + 1, &[]))
+        .with_callback(move |observer| {
+            observables.pass(deadline);
+            if let Some(bridge) = bridge.get() {
+                bridge.read(deadline);
+            }
+            observer.observe(collections.fetch_add(1, Ordering::Relaxed) + 1, &[]);
+        })
         .build();
 }

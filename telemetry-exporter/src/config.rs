@@ -26,6 +26,10 @@ pub struct Config {
     pub resource: Vec<(String, String)>,
     /// The collectors that metrics and events are pushed to; none by default.
     pub push: Vec<Push>,
+    /// Whether this is behind `opentelemetry::global` from its start on, in place of the provider before, until it stops.
+    ///
+    /// Code that has made instruments there before needs `telemetry_core::otel::install` in front of it.
+    pub global: bool,
 }
 
 /// Who may pull.
@@ -53,6 +57,7 @@ impl Default for Config {
             bandwidth: true,
             resource: Vec::new(),
             push: Vec::new(),
+            global: true,
         }
     }
 }

@@ -16,6 +16,7 @@ use telemetry_core::collect::Collector;
 use telemetry_core::limits::CALLBACK_DEADLINE;
 
 use crate::otlp::{self, Encoder};
+use crate::sdk;
 use crate::stream::{Rejected, Streams};
 
 /// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
@@ -65,7 +66,7 @@ impl StreamExporter {
         if self.inner.ended.load(Ordering::Acquire) {
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        let sdk = otlp::from_sdk(metrics);
+        let sdk = sdk::from_sdk(metrics);
         self.inner.sdk.lock().clone_from(&sdk);
         let Encoding { collector, encoder } = &mut *self.inner.encoding.lock();
         let frame = collector.collect(self.inner.deadline);

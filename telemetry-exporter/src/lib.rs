@@ -24,6 +24,7 @@ pub mod pb;
 pub mod stream;
 mod push;
 mod config;
+mod sdk;
 pub mod otlp;
 mod export;
 pub mod prometheus;

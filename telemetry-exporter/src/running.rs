@@ -89,6 +89,9 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
     }
+    if config.global {
+        telemetry.set_global();
+    }
     if config.collect_every > FIRST_COLLECTION {
         let telemetry = telemetry.clone();
         runtime.spawn(async move {

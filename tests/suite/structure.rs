@@ -77,7 +77,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-exporter", &["hyper_util::client", "httpdate"], &["push/"]),
     ("telemetry-exporter", &["flate2"], &["push/", "service/http.rs"]),
     ("telemetry-exporter", &["rustls"], &["push/tls.rs", "push/http.rs"]),
-    ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp/", "export.rs"]),
+    ("telemetry-exporter", &["opentelemetry_sdk"], &["sdk.rs", "sdk_tests.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
 ];

@@ -1,44 +1,41 @@
-//! A meter whose callbacks cannot end the SDK's reader thread: a panic in one is caught and counted, and the others go on.
+//! A meter whose observable instruments cannot hold up, end or lock the SDK's reader: their callbacks run in the pass of [`observe`].
 //!
-//! The SDK calls the callbacks of observable instruments on the thread that collects; a panic there would stop all metrics for good.
+//! The SDK collects with a lock held that creating an instrument takes. So a callback that creates one is refused: what it gets does
+//! nothing, and the failure is counted. Another thread's creation waits for the callbacks, which the deadline ends.
+//!
+//! [`observe`]: super::observe
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use opentelemetry::metrics::{
-    AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder,
-    InstrumentProvider, Meter, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
+    AsyncInstrumentBuilder, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter,
+    ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
 };
 
-use crate::callback::{self, Failure};
+use super::observe::{Observables, may_create};
 
 /// The same meter, with every callback guarded.
-pub fn guarded_meter(meter: Meter) -> Meter {
-    Meter::new(Arc::new(Guarded { meter }))
+pub(crate) fn guarded_meter(meter: Meter, observables: &Arc<Observables>) -> Meter {
+    Meter::new(Arc::new(Guarded { meter, observables: Arc::clone(observables) }))
 }
 
 struct Guarded {
     meter: Meter,
+    observables: Arc<Observables>,
 }
 
-fn guarded<M: 'static>(name: &str, callbacks: Vec<Callback<M>>) -> Vec<Callback<M>> {
-    let guard = |callback: Callback<M>| {
-        let name = name.to_owned();
-        let guarded = move |observer: &dyn AsyncInstrument<M>| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(observer))) {
-                let failure = Failure::Panicked(callback::panic_message(&*payload));
-                callback::count("otel_instrument", &name, &failure);
-            }
-        };
-        Box::new(guarded) as Callback<M>
-    };
-    callbacks.into_iter().map(guard).collect()
-}
+/// Makes instruments that do nothing.
+pub(super) struct Nothing;
+
+impl InstrumentProvider for Nothing {}
 
 /// Passes a builder on to the inner meter, with what it was given.
 macro_rules! pass_on {
     ($($method:ident: $instrument:ty;)*) => {
         $(fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
+            if !may_create(&builder.name) {
+                return Nothing.$method(builder);
+            }
             let mut inner = self.meter.$method(builder.name);
             inner.description = builder.description;
             inner.unit = builder.unit;
@@ -47,6 +44,9 @@ macro_rules! pass_on {
     };
     (histogram $($method:ident: $number:ty;)*) => {
         $(fn $method(&self, builder: HistogramBuilder<'_, Histogram<$number>>) -> Histogram<$number> {
+            if !may_create(&builder.name) {
+                return Nothing.$method(builder);
+            }
             let mut inner = self.meter.$method(builder.name);
             inner.description = builder.description;
             inner.unit = builder.unit;
@@ -56,12 +56,17 @@ macro_rules! pass_on {
     };
     (observable $($method:ident: $instrument:ident<$number:ty>;)*) => {
         $(fn $method(&self, builder: AsyncInstrumentBuilder<'_, $instrument<$number>, $number>) -> $instrument<$number> {
-            let callbacks = guarded(&builder.name, builder.callbacks);
+            if !may_create(&builder.name) {
+                return Nothing.$method(builder);
+            }
+            let (replays, observables) = Observables::replays(&builder.name, builder.callbacks);
             let mut inner = self.meter.$method(builder.name);
             inner.description = builder.description;
             inner.unit = builder.unit;
-            inner.callbacks = callbacks;
-            inner.build()
+            inner.callbacks = replays;
+            let instrument = inner.build();
+            self.observables.keep(observables);
+            instrument
         })*
     };
 }
