@@ -88,8 +88,9 @@ struct Pass {
     before_ns: u64,
     /// The metric whose series are being read.
     metric: Option<(usize, &'static Declaration, MetricKind)>,
-    /// The number of the next series and distribution.
+    /// The number of the next series.
     next: usize,
+    /// Behind the place of the last distribution.
     next_distribution: usize,
     /// What the frame before had, where this one differs.
     before: Option<(Vec<MetricRow>, Vec<SeriesRow>)>,
@@ -171,22 +172,21 @@ impl Frame {
         }
     }
 
-    /// A series whose value is a distribution, if `read` says that there is one.
-    pub(crate) fn distribution_of(
-        &mut self,
-        at: usize,
-        start_ns: u64,
-        read: impl FnOnce(&mut Merged) -> bool,
-        labels: impl FnOnce() -> LabelSet,
-    ) {
+    /// Room for so many distributions more, with the place of the first.
+    pub(crate) fn room(&mut self, len: usize) -> (usize, &mut [Merged]) {
         let place = self.pass.next_distribution;
-        if self.distributions.len() == place {
-            self.distributions.push(Merged::default());
+        self.pass.next_distribution += len;
+        if self.distributions.len() < place + len {
+            self.distributions.resize_with(place + len, Merged::default);
         }
-        if !read(&mut self.distributions[place]) {
+        (place, &mut self.distributions[place..place + len])
+    }
+
+    /// A series whose value is the distribution in this place, where it shows something.
+    pub(crate) fn distribution_in(&mut self, at: usize, start_ns: u64, place: usize, labels: impl FnOnce() -> LabelSet) {
+        if !self.distributions[place].shows() {
             return;
         }
-        self.pass.next_distribution += 1;
         if self.is_next((at, start_ns)) {
             self.values[self.pass.next] = place as u64;
             self.pass.next += 1;

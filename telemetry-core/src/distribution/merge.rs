@@ -128,9 +128,14 @@ impl Merged {
         }
     }
 
-    /// Counts what was added, by the buckets; false where nothing was, or the first value is only half recorded.
-    pub fn finish(&mut self) -> bool {
-        self.summary.count = self.zeros + self.positive.counts.iter().chain(&self.negative.counts).sum::<u64>();
+    /// Counts what was added, by the buckets.
+    pub fn finish(&mut self) {
+        let sum = |side: &Counts| side.counts.iter().sum::<u64>();
+        self.summary.count = self.zeros + sum(&self.positive) + sum(&self.negative);
+    }
+
+    /// Whether there is something to show: not where nothing was recorded, or the first value only by half.
+    pub fn shows(&self) -> bool {
         self.summary.count > 0 && self.summary.min.is_some()
     }
 

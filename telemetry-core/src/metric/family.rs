@@ -38,17 +38,31 @@ pub(super) enum Read {
     Distribution,
 }
 
+/// Distributions that are summed up under one lock.
+const TOGETHER: usize = 16;
+
 impl Read {
-    #[inline(always)]
-    fn slot(self, slot: &Slot, sums: &Sums, frame: &mut Frame, labels: impl FnOnce() -> LabelSet) {
-        let at = ptr::from_ref(slot).addr();
+    /// Reads some series.
+    fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
+        let at = |slot: &Slot| ptr::from_ref(slot).addr();
         match self {
             Self::Number(shape, bits) => {
-                if let Some(bits) = bits(slot, sums) {
-                    frame.number(at, slot.start_ns(), shape, bits, labels);
+                for of in series {
+                    let slot = slot(of);
+                    if let Some(bits) = bits(slot, sums) {
+                        frame.number(at(slot), slot.start_ns(), shape, bits, || labels(of));
+                    }
                 }
             }
-            Self::Distribution => frame.distribution_of(at, slot.start_ns(), |sum| slot.distribution(sum), labels),
+            Self::Distribution => {
+                for some in series.chunks(TOGETHER) {
+                    let (place, room) = frame.room(some.len());
+                    Slot::distributions(some.iter().map(&slot), room);
+                    for (place, of) in (place..).zip(some) {
+                        frame.distribution_in(at(slot(of)), slot(of).start_ns(), place, || labels(of));
+                    }
+                }
+            }
         }
     }
 }
@@ -204,20 +218,22 @@ impl Family {
     /// Shows each series that has something to show.
     pub fn read<L: Labels>(&self, reader: &Reader, frame: &mut Frame, read: Read) {
         if L::NONE {
-            return read.slot(&self.single, &reader.sums, frame, LabelSet::default);
+            return read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
         }
         let slots = self.dense.all();
         if !slots.is_empty() {
             let set = |index: usize| L::from_index(index).map(|labels| pairs(&labels)).unwrap_or_default();
             let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
             self.dense.publish();
-            let shown = slots.iter().zip(labels).filter(|(slot, _)| slot.shows() || slot.has_counted(&reader.sums));
-            shown.for_each(|(slot, labels)| read.slot(slot, &reader.sums, frame, || labels.clone()));
+            let shows = |slot: &Slot| slot.shows() || slot.has_counted(&reader.sums);
+            for one in slots.iter().zip(labels).filter(|(slot, _)| shows(slot)) {
+                read.all(&[one], |(slot, _)| slot, &reader.sums, frame, |(_, labels)| (*labels).clone());
+            }
         }
         // They are all over the memory: a look at some of them at once waits for all of these together, not for one after the other.
         for series in self.sparse.of(&reader.series).chunks(64) {
             std::hint::black_box(series.iter().fold(0, |all, series| all ^ series.slot.touch()));
-            series.iter().for_each(|series| read.slot(&series.slot, &reader.sums, frame, || series.labels.clone()));
+            read.all(series, |series| &series.slot, &reader.sums, frame, |series| series.labels.clone());
         }
     }
 }

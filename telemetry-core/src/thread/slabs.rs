@@ -306,12 +306,11 @@ impl Slabs {
         indices.bases.iter().for_each(|(index, base)| sums[*index as usize] -= f64::from_bits(*base));
     }
 
-    /// Sums up the distributions of all threads; false where nothing was recorded.
-    pub fn distribution(&self, index: u32, sum: &mut Merged) -> bool {
-        sum.clear();
+    /// Adds the distributions of all threads to a sum.
+    pub fn distribution(&self, index: u32, sum: &mut Merged) {
         let shards = self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index));
         shards.filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
-        sum.finish()
+        sum.finish();
     }
 
     /// Forgets all cells of all threads, as the child of a fork does; which series has which index stays.

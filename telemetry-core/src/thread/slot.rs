@@ -455,10 +455,14 @@ impl Slot {
         cells + f64::from_bits(self.shared())
     }
 
-    /// Sums up the distribution as it is now; false where nothing was recorded.
-    pub fn distribution(&self, sum: &mut Merged) -> bool {
-        let home = self.home.load(Relaxed);
-        home != NONE && lease::slabs().is_some_and(|slabs| slabs[self.class as usize].distribution(home, sum))
+    /// Sums up the distributions of some slots as they are now, one in each place. Cost: a lock for all of them together, which
+    /// who records for the first time waits for.
+    pub fn distributions<'a>(slots: impl Iterator<Item = &'a Self> + Clone, sums: &mut [Merged]) {
+        sums.iter_mut().for_each(Merged::clear);
+        let Some(slabs) = lease::slabs() else { return };
+        let homes = slots.map(|slot| (&slabs[slot.class as usize], slot.home.load(Relaxed)));
+        let homes = homes.zip(sums).filter(|((_, home), _)| *home != NONE);
+        homes.for_each(|((slabs, home), sum)| slabs.distribution(home, sum));
     }
 
     #[inline(always)]
