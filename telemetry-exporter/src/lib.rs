@@ -44,5 +44,5 @@ pub use export::StreamExporter;
 pub use prometheus::text as prometheus_text;
 pub use protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 pub use push::{Compression, Protocol, Push, PushState, Temporality, Tls};
-pub use running::{Running, start};
+pub use running::{Running, start, start_with};
 pub use stream::StreamOptions;

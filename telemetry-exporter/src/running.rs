@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use parking_lot::Mutex;
-use telemetry_core::{Attachment, Declaration, Sink, Telemetry};
+use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -65,6 +65,24 @@ struct Rest {
 /// # Errors
 /// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then.
 pub fn start(config: Config) -> Result<Running, StartError> {
+    start_with(config, |telemetry| telemetry)
+}
+
+/// Starts the telemetry of this program with settings of OpenTelemetry's part beside those of the configuration: views, limits, further
+/// readers and exporters, the bridge.
+///
+/// ```no_run
+/// let rename = |instrument: &opentelemetry_sdk::metrics::Instrument| match instrument.name() {
+///     "old" => opentelemetry_sdk::metrics::Stream::builder().with_name("new").build().ok(),
+///     _ => None,
+/// };
+/// let _telemetry = telemetry_exporter::start_with(Default::default(), |telemetry| telemetry.with_view(rename))?;
+/// # Ok::<(), telemetry_exporter::StartError>(())
+/// ```
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Result<Running, StartError> {
     config.validate()?;
     let listener = config.listen.map(tcp::listen).transpose()?;
     let builder = Telemetry::builder();
@@ -84,7 +102,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
     let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
-    let telemetry = builder.build().map_err(StartError::Declare)?;
+    let telemetry = settle(builder).build().map_err(StartError::Declare)?;
     if !config.push.is_empty() {
         let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point};
+use prost::Message as _;
 use telemetry_core::collect::collect;
 use telemetry_core::{Point, Registry, Value};
 use telemetry_exporter::client::{Client, Message, Place, PullOptions, Pulled};
@@ -97,4 +99,44 @@ pub fn installed(program: &str, arguments: &[&str], install: &str) -> bool {
     assert!(!required, "{program} is required here: {install}");
     println!("skipped: {program} is not installed: {install}");
     false
+}
+
+/// What was collected last, after one collection more.
+pub async fn collected(running: &Running) -> ResourceMetrics {
+    let telemetry = running.telemetry().clone();
+    tokio::task::spawn_blocking(move || telemetry.force_flush()).await.expect("no panic").expect("collected");
+    exported(running).await.pop().expect("one message at least")
+}
+
+/// All collections so far.
+pub async fn exported(running: &Running) -> Vec<ResourceMetrics> {
+    let pulled = messages(drain(&mut client(running).await, "metrics", &mut Place::default()).await);
+    pulled.iter().map(|message| ResourceMetrics::decode(&*message.payload).expect("a ResourceMetrics")).collect()
+}
+
+/// The metrics of this name, each with its scope.
+pub fn metrics<'a>(collected: &'a ResourceMetrics, name: &str) -> Vec<(&'a ScopeMetrics, &'a Metric)> {
+    let all = collected.scope_metrics.iter().flat_map(|scope| scope.metrics.iter().map(move |metric| (scope, metric)));
+    all.filter(|(_, metric)| metric.name == name).collect()
+}
+
+/// The points of all sums and gauges of this name.
+pub fn numbers<'a>(collected: &'a ResourceMetrics, name: &str) -> Vec<&'a NumberDataPoint> {
+    let points = |(_, metric): (_, &'a Metric)| match &metric.data {
+        Some(metric::Data::Sum(sum)) => sum.data_points.iter().collect(),
+        Some(metric::Data::Gauge(gauge)) => gauge.data_points.iter().collect(),
+        _ => Vec::new(),
+    };
+    metrics(collected, name).into_iter().flat_map(points).collect()
+}
+
+/// The one number of the metric of this name, if it is there.
+pub fn number(collected: &ResourceMetrics, name: &str) -> Option<f64> {
+    let points = numbers(collected, name);
+    assert!(points.len() <= 1, "{name} is there {} times", points.len());
+    points.first().map(|point| match point.value {
+        Some(number_data_point::Value::AsInt(number)) => number as f64,
+        Some(number_data_point::Value::AsDouble(number)) => number,
+        None => panic!("{name} has no value"),
+    })
 }

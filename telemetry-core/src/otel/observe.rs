@@ -6,7 +6,7 @@
 //! only replays what the pass gathered for it.
 //! Invariant: what is replayed was observed in the same collection, on whatever thread that runs. Not here: deadlines (`callback`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -30,8 +30,8 @@ pub(super) type Observed = Vec<(Number, Vec<KeyValue>)>;
 thread_local! {
     /// What the pass of the collection that runs on this thread gathered, until it is replayed.
     static GATHERED: RefCell<HashMap<u64, Observed>> = RefCell::new(HashMap::new());
-    /// Whether this thread runs a callback.
-    static OBSERVING: Cell<bool> = const { Cell::new(false) };
+    /// The instrument whose callback this thread runs.
+    static OBSERVING: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
 /// The callbacks of one provider's instruments.
@@ -43,7 +43,7 @@ pub(crate) struct Observables {
 /// One callback.
 pub(super) struct Observable {
     id: u64,
-    name: String,
+    name: Arc<str>,
     turn: Turn,
     /// None when the provider has ended.
     callback: Mutex<Option<Arc<Observe>>>,
@@ -59,15 +59,16 @@ pub(super) fn id() -> u64 {
 
 /// Whether this thread runs a callback of an observable instrument.
 pub(super) fn is_observing() -> bool {
-    OBSERVING.get()
+    OBSERVING.with_borrow(Option::is_some)
 }
 
-/// Whether an instrument may be created; it may not by a callback, which is counted.
+/// Whether this instrument may be created; it may not by a callback, whose failure that is.
 pub(super) fn may_create(name: &str) -> bool {
-    if is_observing() {
-        callback::count(KIND, name, &Failure::CreatedInstrument(name.to_owned()));
+    let observing = OBSERVING.with_borrow(Option::clone);
+    if let Some(observing) = &observing {
+        callback::count(KIND, observing, &Failure::CreatedInstrument(name.to_owned()));
     }
-    !is_observing()
+    observing.is_none()
 }
 
 impl Observables {
@@ -75,7 +76,7 @@ impl Observables {
     pub(super) fn replays<M: Measured>(name: &str, callbacks: Vec<Callback<M>>) -> (Vec<Callback<M>>, Vec<Weak<Observable>>) {
         let wrap = |callback: Callback<M>| {
             let observe: Arc<Observe> = Arc::new(move |notes: &Notes| callback(notes));
-            let (name, callback) = (name.to_owned(), Mutex::new(Some(observe)));
+            let (name, callback) = (Arc::from(name), Mutex::new(Some(observe)));
             let observable = Arc::new(Observable { id: id(), name, turn: Turn::default(), callback });
             let weak = Arc::downgrade(&observable);
             (replay(observable.id, observable), weak)
@@ -131,7 +132,7 @@ impl Observable {
     fn run(&self) -> Result<Observed, String> {
         let Some(callback) = self.callback.lock().clone() else { return Ok(Observed::new()) };
         let _suppressed = Context::enter_telemetry_suppressed_scope(); // as on the thread of the SDK's reader
-        let _observing = Observing::enter();
+        let _observing = Observing::enter(&self.name);
         let notes = Notes::default();
         callback(&notes);
         Ok(notes.observed.into_inner())
@@ -152,15 +153,15 @@ impl Called for Observable {
 struct Observing;
 
 impl Observing {
-    fn enter() -> Self {
-        OBSERVING.set(true);
+    fn enter(name: &Arc<str>) -> Self {
+        OBSERVING.set(Some(Arc::clone(name)));
         Self
     }
 }
 
 impl Drop for Observing {
     fn drop(&mut self) {
-        OBSERVING.set(false);
+        OBSERVING.set(None);
     }
 }
 
