@@ -254,6 +254,20 @@ fn the_global_provider_keeps_no_telemetry_alive_and_what_is_dropped_is_flushed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_after_a_stop_counts_in_the_next_telemetry() {
+    if !is_alone("what_is_made_after_a_stop_counts_in_the_next_telemetry", &[]) {
+        return;
+    }
+    let stopped = start(config());
+    stopped.stop().expect("a clean stop");
+    let made = global::meter("between").u64_counter("made_between").build();
+    made.add(5, &[]);
+    let running = start(config());
+    made.add(1, &[]);
+    assert_eq!(number(&collected(&running).await, "made_between"), Some(6.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_not_global_leaves_the_global_provider_alone() {
     if !is_alone("one_that_is_not_global_leaves_the_global_provider_alone", &[]) {
         return;

@@ -46,9 +46,10 @@ pub fn install() {
 
 /// The provider whose instruments move to the [`Telemetry`](crate::Telemetry) that was made global last.
 ///
-/// With none they keep what is recorded, until the first one; when the last one is stopped they do nothing. Two instruments that were
-/// asked to be the same are one, which stays for the length of the program, and so do callbacks. A callback may create instruments here:
-/// they count at once, and are exported from the next collection on. Cost of a record: a load, beside what the SDK takes.
+/// Until there is one they keep what is recorded. When theirs is stopped they do nothing, until the next is made global. Two instruments
+/// that were asked to be the same are one, which stays for the length of the program, and so do callbacks. A callback may create
+/// instruments here: they count at once, and are exported from the next collection on. Cost of a record: a load, beside what the SDK
+/// takes; once they have moved a second time a read lock more.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Global;
 
