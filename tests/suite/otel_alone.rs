@@ -1,7 +1,7 @@
 //! What belongs to the whole process, OpenTelemetry's global provider and the environment: each test runs in a process of its own.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -144,6 +144,31 @@ async fn all_sixteen_instruments_that_are_made_before_a_provider_is_set_count_fr
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_threads_record_while_the_provider_is_set_counts_once() {
+    if !is_alone("what_threads_record_while_the_provider_is_set_counts_once", &[]) {
+        return;
+    }
+    otel::install();
+    let counter = global::meter("threads").u64_counter("recorded_by_threads").build();
+    let recorded = Arc::new(AtomicU64::new(0));
+    let record = || {
+        let (counter, recorded) = (counter.clone(), Arc::clone(&recorded));
+        let body = move || {
+            for _ in 0..20_000 {
+                counter.add(1, &[]);
+                recorded.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        std::thread::spawn(body)
+    };
+    let threads = [record(), record(), record()];
+    until("a record before there is a provider", async || (recorded.load(Ordering::SeqCst) > 0).then_some(())).await;
+    let running = start(config());
+    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    assert_eq!(number(&collected(&running).await, "recorded_by_threads"), Some(60_000.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instruments_of_one_origin_are_one_and_keep_a_bounded_backlog() {
     if !is_alone("instruments_of_one_origin_are_one_and_keep_a_bounded_backlog", &[]) {
         return;
@@ -193,8 +218,8 @@ async fn a_callback_may_create_instruments_through_the_global_provider() {
         (counted >= 2.0 && number(&last, "creates_global") == Some(1.0)).then_some(())
     });
     arrived.await;
-    let failed = value("telemetry_callback_failures", &[]);
-    assert_eq!(failed, None);
+    let labels = [("kind", "otel_instrument"), ("name", "creates_global"), ("cause", "created_instrument")];
+    assert_eq!(value("telemetry_callback_failures", &labels), None);
 }
 
 #[test]
@@ -226,6 +251,20 @@ fn the_global_provider_keeps_no_telemetry_alive_and_what_is_dropped_is_flushed()
     let _made = global::meter("flush").u64_counter("made_in_second").build();
     drop(telemetry);
     assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_after_a_stop_counts_in_the_next_telemetry() {
+    if !is_alone("what_is_made_after_a_stop_counts_in_the_next_telemetry", &[]) {
+        return;
+    }
+    let stopped = start(config());
+    stopped.stop().expect("a clean stop");
+    let made = global::meter("between").u64_counter("made_between").build();
+    made.add(5, &[]);
+    let running = start(config());
+    made.add(1, &[]);
+    assert_eq!(number(&collected(&running).await, "made_between"), Some(6.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,15 +28,28 @@ use crate::metric::MEASUREMENTS_REJECTED;
 /// Instruments that any code makes through `opentelemetry::global` after this count from the moment they are made: what they record
 /// before a [`Telemetry`](crate::Telemetry) is global is kept, up to [`OTEL_BACKLOG_MAX`](crate::limits::OTEL_BACKLOG_MAX). Those that
 /// were made before this do nothing, which is OpenTelemetry's own. A provider that was set before is replaced.
+///
+/// ```
+/// use std::sync::LazyLock;
+///
+/// static CALLS: LazyLock<opentelemetry::metrics::Counter<u64>> =
+///     LazyLock::new(|| opentelemetry::global::meter("anybody").u64_counter("calls").build());
+///
+/// telemetry_core::otel::install();
+/// CALLS.add(1, &[]); // kept
+/// let telemetry = telemetry_core::Telemetry::builder().global().build()?; // there it goes
+/// # Ok::<(), telemetry_core::DeclareError>(())
+/// ```
 pub fn install() {
     opentelemetry::global::set_meter_provider(Global);
 }
 
 /// The provider whose instruments move to the [`Telemetry`](crate::Telemetry) that was made global last.
 ///
-/// With none they keep what is recorded, until the first one; when the last one is stopped they do nothing. Two instruments that were
-/// asked to be the same are one, which stays for the length of the program, and so do callbacks. A callback may create instruments here:
-/// they count at once, and are exported from the next collection on. Cost of a record: a load, beside what the SDK takes.
+/// Until there is one they keep what is recorded. When theirs is stopped they do nothing, until the next is made global. Two instruments
+/// that were asked to be the same are one, which stays for the length of the program, and so do callbacks. A callback may create
+/// instruments here: they count at once, and are exported from the next collection on. Cost of a record: a load, beside what the SDK
+/// takes; once they have moved a second time a read lock more.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Global;
 
@@ -59,7 +72,7 @@ pub(crate) fn set(provider: Weak<Meters>) {
     state.provider = Some(provider);
     state.generation += 1;
     drop(state);
-    move_all();
+    if is_observing() { move_all_aside() } else { move_all() }
 }
 
 /// Moves all instruments away from this provider, if they are there.
@@ -91,12 +104,17 @@ fn arrive(instrument: Arc<dyn Moves>) {
     let (provider, generation) = (state.provider.clone(), state.generation);
     drop(state);
     let Some(provider) = provider.and_then(|provider| provider.upgrade()) else { return };
-    if !is_observing() {
-        return instrument.move_to(Some(&*provider), generation);
+    if is_observing() {
+        drop(provider);
+        return move_all_aside();
     }
-    // The collection that waits for this callback holds the lock that is needed: another thread waits for it, one for all of them.
+    instrument.move_to(Some(&*provider), generation);
+}
+
+/// Moves all instruments on another thread, for a callback: the collection that waits for it holds the lock that making them takes.
+fn move_all_aside() {
+    /// Whether a thread is on its way.
     static ASIDE: AtomicBool = AtomicBool::new(false);
-    drop(provider);
     if !ASIDE.swap(true, Ordering::AcqRel) {
         let started = callback::aside(|| {
             ASIDE.store(false, Ordering::Release); // what is made from here on has a thread of its own
