@@ -11,6 +11,7 @@ mod events;
 mod instruments;
 mod libp2p;
 mod otel;
+mod prometheus;
 mod service;
 mod structure;
 mod support;

@@ -74,6 +74,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("telemetry-exporter", &["opentelemetry_sdk"], &["otlp.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
+    ("telemetry-exporter", &["flate2"], &["service/http.rs"]),
+    ("telemetry-exporter", &["pb::prometheus"], &["prometheus/protobuf.rs"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
 ];
 

@@ -23,15 +23,22 @@ pub fn metric(name: &str, unit: &str, kind: MetricKind, escaping: Escaping) -> S
     escaped
 }
 
-/// Appends the name of a label.
+/// What the name of a user's label begins with that may not have the name that it would have: as Prometheus does it.
+pub const EXPORTED: &str = "exported_";
+
+/// Appends the name of a label. Prometheus' own begin with `__`, and no user's.
 pub fn push_label(out: &mut String, key: &str, escaping: Escaping) {
     let key = if key.is_empty() { "_" } else { key };
+    let began = out.len();
     match escaping {
         Escaping::AllowUtf8 => out.push_str(key),
         Escaping::Underscores if is_plain(key, "") && !key.contains("__") => out.push_str(key),
         Escaping::Underscores => out.push_str(&label_name(key)),
         _ if is_plain(key, "") => out.push_str(key),
         _ => push_escaped(out, key, "", escaping),
+    }
+    if out[began..].starts_with("__") {
+        out.insert_str(began, EXPORTED);
     }
 }
 
@@ -88,6 +95,10 @@ mod tests {
             ("a_b.c", Dots, "a__b_dot_c"),
             ("a_b", Dots, "a_b"),
             ("", AllowUtf8, "_"),
+            ("__name__", AllowUtf8, "exported___name__"),
+            ("__name__", Dots, "exported___name__"),
+            ("_.a", Dots, "exported____dot_a"),
+            ("__name__", Underscores, "_name_"),
         ] {
             let mut out = String::new();
             push_label(&mut out, key, escaping);
