@@ -26,7 +26,7 @@ pub struct Labels {
 }
 
 /// A set of labels, sorted by name.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Set {
     from: usize,
     to: usize,

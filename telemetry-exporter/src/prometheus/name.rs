@@ -42,10 +42,11 @@ pub fn push_label(out: &mut String, key: &str, escaping: Escaping) {
     }
 }
 
-/// Whether every reader takes the name as it is.
+/// Whether every reader takes the name as it is: letters, digits, `_` and what is allowed, and no digit first.
 pub fn is_plain(name: &str, allowed: &str) -> bool {
-    let legal = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || allowed.contains(letter);
-    !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && name.chars().all(legal)
+    let allowed = allowed.as_bytes();
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || allowed.contains(byte);
+    name.as_bytes().first().is_some_and(|first| !first.is_ascii_digit()) && name.as_bytes().iter().all(legal)
 }
 
 fn push_escaped(out: &mut String, name: &str, allowed: &str, escaping: Escaping) {

@@ -17,7 +17,7 @@ use super::number::{push_real, push_seconds, push_whole};
 
 /// The text of all families.
 pub fn write(families: &Families) -> String {
-    let mut lines = Lines { out: String::new() };
+    let mut lines = Lines::default();
     if let Some(target) = families.target {
         let info = !families.has("target");
         let (name, kind) = if info { ("target", "info") } else { (TARGET_INFO, "gauge") };
@@ -26,10 +26,11 @@ pub fn write(families: &Families) -> String {
         lines.sample((TARGET_INFO, ""), &families.labels, target, None);
         lines.out.push_str("1\n");
     }
+    let any_created = families.all.iter().any(|family| family.name.ends_with("_created"));
     for family in &families.all {
         let counted = family.name.strip_suffix("_total").filter(|_| family.kind == Kind::Counter);
         let told = |name: &str| families.target.is_some() && matches!(name, "target" | TARGET_INFO);
-        let created = |name: &str| !families.has(&format!("{name}_created"));
+        let created = |name: &str| !any_created || !families.has(&format!("{name}_created"));
         let counted = counted.filter(|name| !name.is_empty() && !told(name) && !families.has(name) && created(name));
         let name = counted.unwrap_or(&family.name);
         let kind = match family.kind {

@@ -11,7 +11,7 @@ use super::number::{push_float, push_whole};
 
 /// The text of all families.
 pub fn write(families: &Families) -> String {
-    let mut lines = Lines { out: String::new() };
+    let mut lines = Lines::default();
     if let Some(target) = families.target {
         lines.help(TARGET_INFO, "Who is measured.", false);
         lines.comment("TYPE", TARGET_INFO, "gauge");
