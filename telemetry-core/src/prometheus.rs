@@ -85,6 +85,7 @@ pub fn unit_name(unit: &str, kind: MetricKind) -> Option<String> {
         "1" => return (kind == MetricKind::Gauge).then(|| "ratio".to_owned()),
         "s" => return Some("seconds".to_owned()),
         "By" => return Some("bytes".to_owned()),
+        _ if unit.starts_with('{') && unit.find('}') == Some(unit.len() - 1) => return None,
         _ => {}
     }
     let mut plain = String::new();
@@ -145,10 +146,11 @@ fn push_word(name: &mut String, word: &str) {
 /// Letters, digits, `_` and what else is allowed; the rest becomes `_`, and so do several `_` in a row.
 fn sanitize(name: &str, allowed: &str) -> String {
     let mut out = String::with_capacity(name.len() + "_bytes_total".len());
-    for letter in name.chars() {
-        let letter = if letter.is_ascii_alphanumeric() || allowed.contains(letter) { letter } else { '_' };
-        if letter != '_' || !out.ends_with('_') {
-            out.push(letter);
+    // A letter of several bytes is as many of them, and they become one `_`.
+    for byte in name.bytes() {
+        let byte = if byte.is_ascii_alphanumeric() || allowed.as_bytes().contains(&byte) { byte } else { b'_' };
+        if byte != b'_' || !out.ends_with('_') {
+            out.push(char::from(byte));
         }
     }
     if out.is_empty() {

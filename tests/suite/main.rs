@@ -17,6 +17,7 @@ mod otel;
 mod otel_alone;
 mod otel_callbacks;
 mod otel_views;
+mod prometheus;
 mod push;
 mod rotel;
 mod service;

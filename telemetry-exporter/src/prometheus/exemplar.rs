@@ -61,7 +61,7 @@ impl Shown {
             let (mut name, mut value) = (String::new(), String::new());
             push_label(&mut name, &attribute.key, escaping);
             push_value(&mut value, attribute.value.as_ref());
-            if labels.iter().all(|(other, _)| *other != name) {
+            if !value.is_empty() && labels.iter().all(|(other, _)| *other != name) {
                 labels.push((name, value));
             }
         }

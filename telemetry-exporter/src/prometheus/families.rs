@@ -247,6 +247,15 @@ pub fn value(point: &NumberDataPoint) -> f64 {
     }
 }
 
+/// The quantiles of a summary that are from 0 to 1, with their values: ascending, each once.
+pub fn quantiles(point: &SummaryDataPoint) -> Vec<(f64, f64)> {
+    let pairs = point.quantile_values.iter().map(|of| (of.quantile, of.value));
+    let mut found: Vec<_> = pairs.filter(|(quantile, _)| (0.0..=1.0).contains(quantile)).collect();
+    found.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    found.dedup_by(|(again, _), (first, _)| *again == *first);
+    found
+}
+
 /// The type, and the instrument that it is of; none for what Prometheus cannot say.
 fn kind(metric: &Metric) -> Option<(Kind, MetricKind)> {
     let (temporality, kinds) = match metric.data.as_ref()? {

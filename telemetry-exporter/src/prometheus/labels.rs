@@ -9,7 +9,7 @@ use base64::Engine;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use serde_json::Value;
 
-use super::name::push_label;
+use super::name::{EXPORTED, push_label};
 use super::negotiate::Escaping;
 use super::number::push_float;
 
@@ -26,7 +26,7 @@ pub struct Labels {
 }
 
 /// A set of labels, sorted by name.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Set {
     from: usize,
     to: usize,
@@ -89,8 +89,8 @@ impl Labels {
     pub fn series(&mut self, attributes: &[KeyValue], taken: &str, scope: Set) -> Set {
         let from = self.pairs.len();
         self.push(attributes, |name| {
-            let reserved = name == taken || name.starts_with(SCOPE) || name.starts_with("__");
-            if reserved { "exported_" } else { "" }
+            let reserved = name == taken || name.starts_with(SCOPE);
+            if reserved { EXPORTED } else { "" }
         });
         self.pairs.extend_from_within(scope.from..scope.to);
         self.set(from)

@@ -4,9 +4,13 @@ use super::labels::{Labels, Set};
 use super::name::is_plain;
 
 /// The text so far.
+#[derive(Default)]
 pub struct Lines {
     /// The text.
     pub out: String,
+    /// The labels of the sample before, which are often those of the next: the buckets of a histogram.
+    written: String,
+    written_of: Option<Set>,
 }
 
 impl Lines {
@@ -33,6 +37,17 @@ impl Lines {
     /// The name and the labels of a sample, and the space before its value. A name that not every reader takes stands between the
     /// labels, in quotes.
     pub fn sample(&mut self, (name, part): (&str, &str), labels: &Labels, set: Set, extra: Option<(&str, &str)>) {
+        if self.written_of != Some(set) {
+            let out = std::mem::take(&mut self.out);
+            self.out = std::mem::take(&mut self.written);
+            self.out.clear();
+            for (name, value) in labels.of(set) {
+                self.out.push(',');
+                self.label(name, value);
+            }
+            self.written = std::mem::replace(&mut self.out, out);
+            self.written_of = Some(set);
+        }
         let plain = is_plain(name, ":");
         if plain {
             self.out.push_str(name);
@@ -42,10 +57,15 @@ impl Lines {
             self.metric_name(name, part);
         }
         let mut separator = if plain { '{' } else { ',' };
-        for (name, value) in labels.of(set).chain(extra) {
+        if let Some(written) = self.written.get(1..).filter(|written| !written.is_empty()) {
             self.out.push(separator);
+            self.out.push_str(written);
             separator = ',';
+        }
+        if let Some((name, value)) = extra {
+            self.out.push(separator);
             self.label(name, value);
+            separator = ',';
         }
         if separator == ',' {
             self.out.push('}');
@@ -82,11 +102,12 @@ impl Lines {
 
     fn escaped(&mut self, text: &str, quotes: bool) {
         let mut rest = text;
-        while let Some(at) = rest.find(|letter| matches!(letter, '\\' | '\n') || letter == '"' && quotes) {
+        let special = |byte: u8| matches!(byte, b'\\' | b'\n') || byte == b'"' && quotes;
+        while let Some(at) = rest.bytes().position(special) {
             self.out.push_str(&rest[..at]);
-            self.out.push_str(match &rest[at..=at] {
-                "\\" => "\\\\",
-                "\n" => "\\n",
+            self.out.push_str(match rest.as_bytes()[at] {
+                b'\\' => "\\\\",
+                b'\n' => "\\n",
                 _ => "\\\"",
             });
             rest = &rest[at + 1..];

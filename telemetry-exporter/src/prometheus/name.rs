@@ -23,9 +23,13 @@ pub fn metric(name: &str, unit: &str, kind: MetricKind, escaping: Escaping) -> S
     escaped
 }
 
-/// Appends the name of a label.
+/// What the name of a user's label begins with that may not have the name that it would have: as Prometheus does it.
+pub const EXPORTED: &str = "exported_";
+
+/// Appends the name of a label. Prometheus' own begin with `__`, and no user's.
 pub fn push_label(out: &mut String, key: &str, escaping: Escaping) {
     let key = if key.is_empty() { "_" } else { key };
+    let began = out.len();
     match escaping {
         Escaping::AllowUtf8 => out.push_str(key),
         Escaping::Underscores if is_plain(key, "") && !key.contains("__") => out.push_str(key),
@@ -33,12 +37,16 @@ pub fn push_label(out: &mut String, key: &str, escaping: Escaping) {
         _ if is_plain(key, "") => out.push_str(key),
         _ => push_escaped(out, key, "", escaping),
     }
+    if out[began..].starts_with("__") {
+        out.insert_str(began, EXPORTED);
+    }
 }
 
-/// Whether every reader takes the name as it is.
+/// Whether every reader takes the name as it is: letters, digits, `_` and what is allowed, and no digit first.
 pub fn is_plain(name: &str, allowed: &str) -> bool {
-    let legal = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || allowed.contains(letter);
-    !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && name.chars().all(legal)
+    let allowed = allowed.as_bytes();
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || allowed.contains(byte);
+    name.as_bytes().first().is_some_and(|first| !first.is_ascii_digit()) && name.as_bytes().iter().all(legal)
 }
 
 fn push_escaped(out: &mut String, name: &str, allowed: &str, escaping: Escaping) {
@@ -88,6 +96,10 @@ mod tests {
             ("a_b.c", Dots, "a__b_dot_c"),
             ("a_b", Dots, "a_b"),
             ("", AllowUtf8, "_"),
+            ("__name__", AllowUtf8, "exported___name__"),
+            ("__name__", Dots, "exported___name__"),
+            ("_.a", Dots, "exported____dot_a"),
+            ("__name__", Underscores, "_name_"),
         ] {
             let mut out = String::new();
             push_label(&mut out, key, escaping);

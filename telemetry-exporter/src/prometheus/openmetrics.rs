@@ -1,8 +1,8 @@
 //! OpenMetrics text 1.0, by [its specification](https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md):
 //! exemplars, units, and the times since when is counted. Samples have no times of their own, as OpenTelemetry's specification wants it.
 //!
-//! A counter whose name without `_total` is another family's is of type `unknown`, under its whole name. A counter that is negative or no
-//! number cannot be said, and is counted; a histogram without a sum has no count but its last bucket.
+//! A counter whose name without `_total`, or that with `_created`, is another family's is of type `unknown`, under its whole name. A counter that is negative or no
+//! number cannot be said, and is counted, nor can a negative quantile; a histogram without a sum has no count but its last bucket.
 
 use opentelemetry_proto::tonic::metrics::v1::SummaryDataPoint;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -17,7 +17,7 @@ use super::number::{push_real, push_seconds, push_whole};
 
 /// The text of all families.
 pub fn write(families: &Families) -> String {
-    let mut lines = Lines { out: String::new() };
+    let mut lines = Lines::default();
     if let Some(target) = families.target {
         let info = !families.has("target");
         let (name, kind) = if info { ("target", "info") } else { (TARGET_INFO, "gauge") };
@@ -26,8 +26,12 @@ pub fn write(families: &Families) -> String {
         lines.sample((TARGET_INFO, ""), &families.labels, target, None);
         lines.out.push_str("1\n");
     }
+    let any_created = families.all.iter().any(|family| family.name.ends_with("_created"));
     for family in &families.all {
-        let counted = family.name.strip_suffix("_total").filter(|name| family.kind == Kind::Counter && !families.has(name));
+        let counted = family.name.strip_suffix("_total").filter(|_| family.kind == Kind::Counter);
+        let told = |name: &str| families.target.is_some() && matches!(name, "target" | TARGET_INFO);
+        let created = |name: &str| !any_created || !families.has(&format!("{name}_created"));
+        let counted = counted.filter(|name| !name.is_empty() && !told(name) && !families.has(name) && created(name));
         let name = counted.unwrap_or(&family.name);
         let kind = match family.kind {
             Kind::Counter if counted.is_some() => "counter",
@@ -41,9 +45,9 @@ pub fn write(families: &Families) -> String {
             lines.comment("UNIT", name, &unit);
         }
         lines.help(name, family.help(), true);
-        let created = !matches!(kind, "gauge" | "unknown") && !families.has(&format!("{name}_created"));
+        let created = counted.is_some() || matches!(kind, "histogram" | "summary") && created(name);
         for series in &family.series {
-            let writer = Writer { labels: &families.labels, family, series };
+            let writer = Writer { labels: &families.labels, family, series, counted: counted.is_some() };
             writer.write(&mut lines);
             let start_ns = series.point.start_ns();
             if created && start_ns > 0 && writer.can_be_said() {
@@ -61,6 +65,8 @@ struct Writer<'a> {
     labels: &'a Labels,
     family: &'a Family<'a>,
     series: &'a Series<'a>,
+    /// Whether it is a counter by its type: others have no exemplars.
+    counted: bool,
 }
 
 impl Writer<'_> {
@@ -83,8 +89,8 @@ impl Writer<'_> {
                     Some(Value::AsDouble(value)) => push_real(&mut lines.out, value),
                     None => push_real(&mut lines.out, f64::NAN),
                 }
-                let exemplars = (self.family.kind == Kind::Counter && !point.exemplars.is_empty())
-                    .then(|| Exemplars::of(&point.exemplars, self.labels.escaping));
+                let exemplars =
+                    (self.counted && !point.exemplars.is_empty()).then(|| Exemplars::of(&point.exemplars, self.labels.escaping));
                 end(lines, exemplars.as_ref().and_then(Exemplars::newest));
             }
             Point::Summary(point) => self.summary(lines, point),
@@ -93,10 +99,10 @@ impl Writer<'_> {
     }
 
     fn summary(&self, lines: &mut Lines, point: &SummaryDataPoint) {
-        // Negative quantiles' values are fine, the quantiles themselves are from 0 to 1.
-        for quantile in point.quantile_values.iter().filter(|quantile| (0.0..=1.0).contains(&quantile.quantile)) {
-            self.begin(lines, "", Some(("quantile", quantile.quantile)));
-            push_real(&mut lines.out, quantile.value);
+        let negative = |value: f64| value < 0.0; // and what is no number is not
+        for (quantile, value) in families::quantiles(point).into_iter().filter(|(_, value)| !negative(*value)) {
+            self.begin(lines, "", Some(("quantile", quantile)));
+            push_real(&mut lines.out, value);
             end(lines, None);
         }
         if point.sum >= 0.0 {

@@ -66,11 +66,11 @@ fn metric(labels: &Labels, kind: Kind, series: &Series) -> Metric {
         }
         Point::Number(point) => metric.gauge = Some(Gauge { value: Some(families::value(point)) }),
         Point::Summary(point) => {
-            let quantiles = point.quantile_values.iter();
+            let pair = |(quantile, value)| Quantile { quantile: Some(quantile), value: Some(value) };
             metric.summary = Some(Summary {
                 sample_count: Some(point.count),
                 sample_sum: Some(point.sum),
-                quantile: quantiles.map(|of| Quantile { quantile: Some(of.quantile), value: Some(of.value) }).collect(),
+                quantile: families::quantiles(point).into_iter().map(pair).collect(),
                 created_timestamp,
             });
         }

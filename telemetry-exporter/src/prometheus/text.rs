@@ -4,14 +4,14 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use telemetry_core::prometheus::TARGET_INFO;
 
 use super::classic::Classic;
-use super::families::{Families, Family, Kind, Point, Series};
+use super::families::{self, Families, Family, Kind, Point, Series};
 use super::labels::Labels;
 use super::lines::Lines;
 use super::number::{push_float, push_whole};
 
 /// The text of all families.
 pub fn write(families: &Families) -> String {
-    let mut lines = Lines { out: String::new() };
+    let mut lines = Lines::default();
     if let Some(target) = families.target {
         lines.help(TARGET_INFO, "Who is measured.", false);
         lines.comment("TYPE", TARGET_INFO, "gauge");
@@ -65,9 +65,9 @@ fn sample(lines: &mut Lines, labels: &Labels, family: &Family, series: &Series) 
             }
         }
         Point::Summary(point) => {
-            for quantile in &point.quantile_values {
-                begin(lines, "", Some(("quantile", quantile.quantile)));
-                float(lines, quantile.value);
+            for (quantile, value) in families::quantiles(point) {
+                begin(lines, "", Some(("quantile", quantile)));
+                float(lines, value);
             }
             begin(lines, "_sum", None);
             float(lines, point.sum);
