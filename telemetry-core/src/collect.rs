@@ -24,7 +24,12 @@ pub struct Collector {
 impl Collector {
     /// One for all metrics that are linked. There are none of run time.
     pub fn new(registry: &Registry) -> Self {
-        let entries = registry.entries();
+        Self::of(registry, |_| true)
+    }
+
+    /// One for those metrics and collectors that are wanted.
+    pub fn of(registry: &Registry, wanted: impl Fn(&Entry) -> bool) -> Self {
+        let entries: Vec<_> = registry.entries().into_iter().filter(|entry| wanted(entry)).collect();
         let of = |wanted: fn(&EntryRef) -> bool| entries.iter().filter(|entry| wanted(entry)).cloned().collect::<Vec<_>>();
         let metric = |entry: &EntryRef| match (entry, entry.kind) {
             (EntryRef::Linked(entry), Kind::Metric(kind)) => Some((*entry, kind)),

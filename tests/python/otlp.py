@@ -14,7 +14,9 @@ def points(metric):
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points:
         labels = {pair.key: attribute(pair.value) for pair in point.attributes}
-        if kind in ("sum", "gauge"):
+        if point.flags & 1:  # no recorded value: the series has ended
+            value = None
+        elif kind in ("sum", "gauge"):
             value = getattr(point, point.WhichOneof("value"))
         else:
             value = {"count": point.count, "sum": point.sum}

@@ -100,7 +100,8 @@ pub fn said(command: &mut Command, input: &[u8]) -> String {
     let (mut stdin, input) = (child.stdin.take().expect("piped"), input.to_vec());
     let writing = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().expect("it ends");
-    writing.join().expect("no panic").expect("it reads all of it");
+    let written = writing.join().expect("no panic");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    written.expect("it reads all of it");
     String::from_utf8(output.stdout).expect("text")
 }

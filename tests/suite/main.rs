@@ -19,7 +19,6 @@ mod otel_callbacks;
 mod otel_views;
 mod prometheus;
 mod push;
-mod rotel;
 mod service;
 mod structure;
 mod support;

@@ -2,7 +2,8 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, metric, number_data_point,
+    DataPointFlags, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, metric,
+    number_data_point,
 };
 use prost::Message as _;
 use serde_json::{Map, Value, json};
@@ -36,7 +37,7 @@ pub struct MetricView {
 pub struct PointView {
     /// The labels.
     pub labels: Map<String, Value>,
-    /// A number, or an object with `count`, `sum`, `min`, `max` and the buckets of a histogram.
+    /// A number, null where the series has ended, or an object with `count`, `sum`, `min`, `max` and the buckets of a histogram.
     pub value: Value,
 }
 
@@ -92,7 +93,15 @@ fn number(point: &NumberDataPoint) -> PointView {
     PointView { labels: labels(&point.attributes), value }
 }
 
+/// Whether it says no more than that its series has ended.
+fn has_ended(flags: u32) -> bool {
+    flags & DataPointFlags::NoRecordedValueMask as u32 != 0
+}
+
 fn explicit(point: &HistogramDataPoint) -> PointView {
+    if has_ended(point.flags) {
+        return PointView { labels: labels(&point.attributes), value: Value::Null };
+    }
     let value = json!({
         "count": point.count, "sum": point.sum, "min": point.min, "max": point.max,
         "bounds": point.explicit_bounds, "counts": point.bucket_counts,
@@ -101,6 +110,9 @@ fn explicit(point: &HistogramDataPoint) -> PointView {
 }
 
 fn exponential(point: &ExponentialHistogramDataPoint) -> PointView {
+    if has_ended(point.flags) {
+        return PointView { labels: labels(&point.attributes), value: Value::Null };
+    }
     let side = |offset: i32, counts: &[u64]| json!({ "offset": offset, "counts": counts });
     let value = json!({
         "count": point.count, "sum": point.sum, "min": point.min, "max": point.max,

@@ -1,4 +1,12 @@
 //! Pushing through a real collector: rotel, with a receiver in Python behind it. It is killed for a while, and comes back.
+//!
+//! A program of its own, with few series: rotel sends again what a receiver does not take within its time.
+
+#![allow(missing_docs)]
+
+#[allow(dead_code)]
+#[path = "../suite/support.rs"]
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +20,7 @@ use serde_json::Value;
 use telemetry_core::{Counter, Event, Labels, event, metric};
 use telemetry_exporter::{Compression, Config, Protocol, Push, Running, Temporality};
 
-use crate::support::{DEADLINE, installed, python};
+use support::{DEADLINE, installed, python};
 
 #[derive(Labels)]
 struct Test {
@@ -132,6 +140,7 @@ fn through_an_outage(receiver: &Receiver, test: &'static str, settings: Push) ->
     PUSHED.with(Test { test }).inc();
     let config = Config { listen: None, collect_every, push: vec![push], ..Config::default() };
     let running = telemetry_exporter::start(config).expect("it starts");
+    TOLD.emit(&vec![7, 8]); // behind the start: what is before goes to whichever telemetry is first
     let all_received = |running: &Running| {
         until(|| {
             let (received, appended) = (receiver.points(test).len(), appended(running));
@@ -167,7 +176,6 @@ fn no_value_is_lost_or_counted_twice_while_the_collector_is_killed_over_grpc_and
     }
     for (test, protocol) in [("grpc", Protocol::Grpc), ("http", Protocol::HttpProtobuf)] {
         let receiver = Receiver::start();
-        TOLD.emit(&vec![7, 8]);
         let (points, appended) = through_an_outage(&receiver, test, Push { protocol, ..Push::default() });
         assert_eq!(points.len(), appended, "{test}: one point of each collection");
         assert!(points.windows(2).all(|pair| pair[0].1 < pair[1].1), "{test}: no time twice: {points:?}");
