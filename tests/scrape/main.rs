@@ -18,7 +18,7 @@ use telemetry_exporter::{Config, Running};
 use outside::{DEADLINE, get, installed, python, until};
 
 /// What a query language, an exposition and a shell each find strange.
-const STRANGE: &str = "a\"b\\c\nd, {e} 'f' # größe";
+const STRANGE: &str = "a\"b\\c\nd, {e} 'f' # größe \0 \r";
 
 #[derive(Labels)]
 struct Place {
