@@ -5,8 +5,8 @@
 #![allow(missing_docs)]
 
 #[allow(dead_code)]
-#[path = "../suite/support.rs"]
-mod support;
+#[path = "../process/outside.rs"]
+mod outside;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,13 +14,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use telemetry_core::{Counter, Event, Labels, event, metric};
 use telemetry_exporter::{Compression, Config, Protocol, Push, Running, Temporality};
 
-use support::{DEADLINE, installed, python};
+use outside::{DEADLINE, installed, python, until};
 
 #[derive(Labels)]
 struct Test {
@@ -90,21 +90,9 @@ fn rotel(folder: &tempfile::TempDir, grpc: SocketAddr, http: SocketAddr, receive
     rotel.args(["--batch-timeout", "50ms"]).stdout(Stdio::null()).stderr(Stdio::null());
     let process = Process(rotel.spawn().expect("rotel runs"));
     for addr in [grpc, http] {
-        until(|| TcpStream::connect(addr).map_err(|error| format!("rotel at {addr}: {error}")));
+        until(DEADLINE, || TcpStream::connect(addr).map_err(|error| format!("rotel at {addr}: {error}")));
     }
     process
-}
-
-/// Waits for a condition; it is an error when it does not come, with what was missing.
-fn until<T>(mut condition: impl FnMut() -> Result<T, String>) -> T {
-    let began = Instant::now();
-    loop {
-        match condition() {
-            Ok(found) => return found,
-            Err(missing) => assert!(began.elapsed() < DEADLINE, "not within {DEADLINE:?}: {missing}"),
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Two addresses that are free.
@@ -142,7 +130,7 @@ fn through_an_outage(receiver: &Receiver, test: &'static str, settings: Push) ->
     let running = telemetry_exporter::start(config).expect("it starts");
     TOLD.emit(&vec![7, 8]); // behind the start: what is before goes to whichever telemetry is first
     let all_received = |running: &Running| {
-        until(|| {
+        until(DEADLINE, || {
             let (received, appended) = (receiver.points(test).len(), appended(running));
             if received >= appended { Ok(()) } else { Err(format!("{received} of {appended} received")) }
         });
@@ -151,7 +139,7 @@ fn through_an_outage(receiver: &Receiver, test: &'static str, settings: Push) ->
     all_received(&running); // the collector owes nothing when it is killed
     drop(collector);
     collect(&running, test, 5);
-    until(|| {
+    until(DEADLINE, || {
         let states = running.push_state();
         if states.iter().any(|state| state.failures > 0) { Ok(()) } else { Err(format!("a failure: {states:?}")) }
     });
@@ -162,7 +150,7 @@ fn through_an_outage(receiver: &Receiver, test: &'static str, settings: Push) ->
     let streams = Arc::clone(running.streams());
     running.stop().expect("the last collection is taken too");
     let appended = streams.metrics().log.state().appended as usize;
-    until(|| {
+    until(DEADLINE, || {
         let received = receiver.points(test).len();
         if received >= appended { Ok(()) } else { Err(format!("{received} of {appended} received")) }
     });
@@ -188,7 +176,7 @@ fn no_value_is_lost_or_counted_twice_while_the_collector_is_killed_over_grpc_and
             let lines = receiver.lines.lock().expect("no panic");
             lines.iter().filter(|line| line["event"] == "rotel_told").cloned().collect::<Vec<_>>()
         };
-        let told = until(|| Some(told()).filter(|told| !told.is_empty()).ok_or_else(|| "the event".to_owned()));
+        let told = until(DEADLINE, || Some(told()).filter(|told| !told.is_empty()).ok_or_else(|| "the event".to_owned()));
         assert_eq!(told[0]["body"], serde_json::json!([7, 8]));
         assert_eq!(told[0]["scope"], "tests");
         assert!(told[0]["resource"].get("service.name").is_some(), "{}", told[0]);

@@ -1,7 +1,6 @@
 //! A server on a free port, and clients of it.
 
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point};
@@ -82,23 +81,6 @@ pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>)
         assert!(began.elapsed() < DEADLINE, "{what} did not come within {DEADLINE:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// The Python whose packages the tests use.
-pub fn python() -> String {
-    std::env::var("TELEMETRY_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
-/// Whether a program is there; says "skipped" and why where it is not, and fails where all must be.
-pub fn installed(program: &str, arguments: &[&str], install: &str) -> bool {
-    let found = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
-        return true;
-    }
-    let required = std::env::var_os("TELEMETRY_REQUIRE_SERVERS").is_some_and(|value| value == "1");
-    assert!(!required, "{program} is required here: {install}");
-    println!("skipped: {program} is not installed: {install}");
-    false
 }
 
 /// What was collected last, after one collection more.
