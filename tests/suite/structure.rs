@@ -79,7 +79,6 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-exporter", &["rustls"], &["push/tls.rs", "push/http.rs"]),
     ("telemetry-exporter", &["opentelemetry_sdk"], &["sdk.rs", "sdk_tests.rs", "export.rs"]),
     ("telemetry-exporter", &["clap::"], &["cli/"]),
-    ("telemetry-exporter", &["flate2"], &["service/http.rs"]),
     ("telemetry-exporter", &["pb::prometheus"], &["prometheus/protobuf.rs"]),
     ("telemetry-macros", &["opentelemetry", "telemetry_exporter", "std::fs", "std::net"], &[]),
 ];

@@ -1,5 +1,6 @@
 //! OTLP/gRPC: the bytes of a request go out as they are, over one HTTP/2 connection that is made anew when it breaks.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -9,7 +10,7 @@ use tonic::client::Grpc as Client;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Extensions, Request, Status};
+use tonic::{Extensions, Request, Status, TimeoutExpired};
 
 use super::answer::Answer;
 use super::own::Signal;
@@ -19,6 +20,18 @@ use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, PUSH_ANSWER_BYTES_MAX};
 
 /// What the requests say of who sends them; tonic adds its own name.
 const USER_AGENT: &str = concat!("telemetry-exporter-rust/", env!("CARGO_PKG_VERSION"));
+
+/// Whether the channel gave up waiting.
+fn has_expired(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
 
 /// The way to one service of a collector.
 pub struct Grpc {
@@ -71,8 +84,9 @@ impl Grpc {
         };
         match tokio::time::timeout(self.timeout, sending).await {
             Ok(Ok(answer)) => Answer::taken(&answer.into_inner()),
-            Ok(Err(status)) => Answer::of_grpc(&status),
-            Err(_) => {
+            // The channel has the same timeout, from the request; either may be first.
+            Ok(Err(status)) if !has_expired(&status) => Answer::of_grpc(&status),
+            Ok(Err(_)) | Err(_) => {
                 self.client = client_anew(self); // the other end may be gone without a word
                 Answer::late(self.timeout)
             }
