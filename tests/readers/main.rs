@@ -4,6 +4,9 @@
 
 #![allow(missing_docs)]
 
+#[allow(dead_code)] // it is that of whole programs too
+#[path = "../process/outside.rs"]
+mod outside;
 mod program;
 mod protoc;
 mod python;

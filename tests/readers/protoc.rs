@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{anew, installed, messages, said};
+use crate::outside::installed;
+use crate::support::{anew, messages, said};
 
 /// The folder of OpenTelemetry's .proto files, which the crate opentelemetry-proto brings.
 fn definitions() -> PathBuf {

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::outside::{installed, python};
 use crate::program::ODD;
-use crate::support::{anew, installed, messages, row, rows, said};
+use crate::support::{anew, messages, row, rows, said};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -18,7 +19,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn python_reads_every_message_of_all_instruments_as_we_do_with_no_unknown_field() {
-    let python = std::env::var("TELEMETRY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = python();
     let module = "import opentelemetry.proto.metrics.v1.metrics_pb2";
     if !installed(&python, &["-c", module], "pip install opentelemetry-proto, or set TELEMETRY_PYTHON") {
         return;

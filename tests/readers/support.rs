@@ -81,18 +81,6 @@ fn exact(value: &Value) -> Value {
     }
 }
 
-/// Whether a program is there; says "skipped" and why where it is not, and fails where all must be.
-pub fn installed(program: &str, arguments: &[&str], install: &str) -> bool {
-    let found = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
-        return true;
-    }
-    let required = std::env::var_os("TELEMETRY_REQUIRE_SERVERS").is_some_and(|value| value == "1");
-    assert!(!required, "{program} is required here: {install}");
-    println!("skipped: {program} is not installed: {install}");
-    false
-}
-
 /// What a program says of this input.
 pub fn said(command: &mut Command, input: &[u8]) -> String {
     use std::io::Write;
