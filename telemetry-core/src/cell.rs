@@ -4,7 +4,7 @@
 //! have the address in one register, and if the add is not of a register to memory. A compiler prefers the other form of both, and
 //! then one add a nanosecond becomes one in six cycles. [`opaque`] keeps it from that, at no instruction.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The atomics of what threads share: those of `std`, or of `loom` where a model runs them in every order.
 #[cfg(loom)]
@@ -96,6 +96,18 @@ pub fn add_carrying(cell: &AtomicU64, n: u64) -> bool {
 #[inline(always)]
 pub fn add_float(cell: &AtomicU64, x: f64) {
     cell.store((f64::from_bits(cell.load(Relaxed)) + x).to_bits(), Relaxed);
+}
+
+/// Stores a number which another thread swaps, for who swaps it to see all that was before.
+///
+/// A store that a swap did not see is behind that swap, because nothing comes between a swap and what it saw. `loom` knows that of two
+/// swaps alone.
+#[inline(always)]
+pub fn store_for_swap(cell: &AtomicU64, value: u64) {
+    #[cfg(loom)]
+    cell.swap(value, Release);
+    #[cfg(not(loom))]
+    cell.store(value, Release);
 }
 
 /// The same reference, whose address the compiler has in one register.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::declaration::{Declaration, MetricKind};
 use crate::distribution::Merged;
 use crate::label::LabelSet;
+use crate::thread::{Identity, Seen};
 use crate::value::{Point, Value};
 
 /// What the value of a series is.
@@ -63,9 +64,6 @@ pub struct Ended {
     pub series: SeriesRow,
 }
 
-/// Where a series is in memory, and when its life began: what tells it from all others while its frame lives.
-type Identity = (usize, u64);
-
 /// What all series showed at one moment.
 #[derive(Default)]
 pub struct Frame {
@@ -77,6 +75,8 @@ pub struct Frame {
     /// By series: the bits of its number, or the place of its distribution.
     values: Vec<u64>,
     distributions: Vec<Merged>,
+    /// By the place of a distribution.
+    seen: Vec<Seen>,
     ended: Vec<Ended>,
     pass: Pass,
 }
@@ -127,6 +127,11 @@ impl Frame {
         self.distributions.get(usize::try_from(place).ok()?)
     }
 
+    /// A number that changes whenever the distribution in this place does.
+    pub fn version(&self, place: u64) -> u64 {
+        usize::try_from(place).ok().and_then(|place| self.seen.get(place)).map_or(0, |seen| seen.reading)
+    }
+
     /// The series that were in the frame before and are not in this one.
     pub fn ended(&self) -> &[Ended] {
         &self.ended
@@ -163,36 +168,39 @@ impl Frame {
 
     /// A series whose value is a number.
     #[inline]
-    pub(crate) fn number(&mut self, at: usize, start_ns: u64, shape: Shape, bits: u64, labels: impl FnOnce() -> LabelSet) {
-        if self.is_next((at, start_ns)) {
+    pub(crate) fn number(&mut self, identity: Identity, shape: Shape, bits: u64, labels: impl FnOnce() -> LabelSet) {
+        if self.is_next(identity) {
             self.values[self.pass.next] = bits;
             self.pass.next += 1;
         } else {
-            self.push((at, start_ns), SeriesRow { labels: labels(), start_ns, shape }, bits);
+            self.push(identity, SeriesRow { labels: labels(), start_ns: identity.1, shape }, bits);
         }
     }
 
-    /// Room for so many distributions more, with the place of the first.
-    pub(crate) fn room(&mut self, len: usize) -> (usize, &mut [Merged]) {
+    /// Room for so many distributions more, with the place of the first. What is in it is what was there in the frame before.
+    pub(crate) fn room(&mut self, len: usize) -> (usize, &mut [Seen], &mut [Merged]) {
         let place = self.pass.next_distribution;
-        self.pass.next_distribution += len;
-        if self.distributions.len() < place + len {
-            self.distributions.resize_with(place + len, Merged::default);
+        let end = place + len;
+        self.pass.next_distribution = end;
+        if self.distributions.len() < end {
+            self.distributions.resize_with(end, Merged::default);
+            self.seen.resize_with(end, Seen::default);
         }
-        (place, &mut self.distributions[place..place + len])
+        (place, &mut self.seen[place..end], &mut self.distributions[place..end])
     }
 
     /// A series whose value is the distribution in this place, where it shows something.
-    pub(crate) fn distribution_in(&mut self, at: usize, start_ns: u64, place: usize, labels: impl FnOnce() -> LabelSet) {
-        if !self.distributions[place].shows() {
+    pub(crate) fn distribution_in(&mut self, place: usize, labels: impl FnOnce() -> LabelSet) {
+        let Seen { identity, shows, .. } = self.seen[place];
+        if !shows {
             return;
         }
-        if self.is_next((at, start_ns)) {
+        if self.is_next(identity) {
             self.values[self.pass.next] = place as u64;
             self.pass.next += 1;
         } else {
             let shape = self.distributions[place].bounds().map_or(Shape::Exponential, Shape::Explicit);
-            self.push((at, start_ns), SeriesRow { labels: labels(), start_ns, shape }, place as u64);
+            self.push(identity, SeriesRow { labels: labels(), start_ns: identity.1, shape }, place as u64);
         }
     }
 
@@ -208,7 +216,7 @@ impl Frame {
         let same = known.filter(|(identity, row)| identity.0 == at && row.labels == point.labels && row.shape == shape);
         if let (Some((_, row)), None) = (same, &self.pass.before) {
             let start_ns = row.start_ns;
-            return self.number(at, start_ns, shape, bits, LabelSet::default);
+            return self.number((at, start_ns), shape, bits, LabelSet::default);
         }
         let before = self.before_of(&point.labels);
         let start_ns = before.unwrap_or(if self.pass.before_ns == 0 { crate::clock::start_ns() } else { self.pass.before_ns });

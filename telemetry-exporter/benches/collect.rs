@@ -1,9 +1,9 @@
 //! What collecting and encoding costs beside the OpenTelemetry SDK with `opentelemetry-proto` in the same run.
 //!
-//! One line a case, tab-separated: `case/series`, the median of the rounds in microseconds of this library and of the SDK, how many
-//! times the one is of the other, and what this library takes a series in nanoseconds. The two take turns, three collections each:
-//! what comes first is of the later two, and "far" of the first, for which the memory of the processor is full of the other's.
-//! Before them every eighth series is recorded once more.
+//! One line a case, tab-separated: `case/series/recorded`, the median of the rounds in microseconds of this library and of the SDK, how
+//! many times the one is of the other, and what this library takes a series in nanoseconds. `recorded` is which part of the series is
+//! recorded before each collection: none, every eighth or all. The two take turns, three collections each: what comes first is of
+//! the later two, and "far" of the first, for which the memory of the processor is full of the other's.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -97,13 +97,12 @@ type Record = Box<dyn Fn(&[KeyValue], usize)>;
 struct Sdk {
     reader: Shared,
     _provider: SdkMeterProvider,
-    record: Record,
     metrics: data::ResourceMetrics,
     out: Vec<u8>,
 }
 
 impl Sdk {
-    fn new(case: Case) -> Self {
+    fn new(case: Case) -> (Self, Record) {
         let reader = Shared(Arc::new(ManualReader::builder().build()));
         let view = move |_: &Instrument| {
             let stream = Stream::builder().with_cardinality_limit(20_000);
@@ -126,7 +125,8 @@ impl Sdk {
                 Box::new(move |labels, n| histogram.record(value(n), labels))
             }
         };
-        Self { reader, _provider: provider, record, metrics: data::ResourceMetrics::default(), out: Vec::new() }
+        let sdk = Self { reader, _provider: provider, metrics: data::ResourceMetrics::default(), out: Vec::new() };
+        (sdk, record)
     }
 
     fn collect(&mut self) -> usize {
@@ -147,8 +147,9 @@ struct Times {
 }
 
 impl Times {
-    fn take(&mut self, mut collect: impl FnMut() -> usize) {
+    fn take(&mut self, mut record: impl FnMut(usize), mut collect: impl FnMut() -> usize) {
         for turn in 0..3 {
+            record(turn);
             let began = Instant::now();
             black_box(collect());
             let times = if turn == 0 { &mut self.far } else { &mut self.near };
@@ -164,34 +165,40 @@ fn median(times: &mut [f64]) -> f64 {
 
 fn main() {
     let rounds: usize = std::env::args().skip_while(|arg| arg != "--rounds").nth(1).map_or(101, |n| n.parse().expect("a number"));
-    println!("case/series\ttelemetry µs\tSDK µs\ttimes\tns a series\ttelemetry far µs\tSDK far µs\ttimes");
+    println!("case/series/recorded\ttelemetry µs\tSDK µs\ttimes\tns a series\ttelemetry far µs\tSDK far µs\ttimes");
     for (name, case) in [("counter", Case::Counter), ("explicit", Case::Explicit), ("exponential", Case::Exponential)] {
         for size in SIZES {
             let calls: Vec<_> = (0..size).map(|n| Call { method: ["get", "put", "post", "list"][n % 4], code: n as u32 }).collect();
             let attributes = |call: &Call| [KeyValue::new("method", call.method), KeyValue::new("code", i64::from(call.code))];
             let attributes: Vec<_> = calls.iter().map(attributes).collect();
-            let mut sdk = Sdk::new(case);
+            let (mut sdk, sdk_record) = Sdk::new(case);
             let all = || (0..4).for_each(|time| calls.iter().enumerate().for_each(|(n, call)| case.record(*call, n + time)));
             all();
-            (0..4).for_each(|time| attributes.iter().enumerate().for_each(|(n, labels)| (sdk.record)(labels, n + time)));
+            (0..4).for_each(|time| attributes.iter().enumerate().for_each(|(n, labels)| sdk_record(labels, n + time)));
             let (mut collector, mut encoder) = (Collector::new(&Registry::new()), Encoder::new(MESSAGE_BYTES_MAX));
-            let (mut ours, mut theirs) = (Times::default(), Times::default());
-            for round in 0..rounds + 1 {
-                for n in (round % 8..size).step_by(8) {
-                    case.record(calls[n], n + round);
-                    (sdk.record)(&attributes[n], n + round);
+            for (recorded, every) in [("none", None), ("eighth", Some(8)), ("all", Some(1))] {
+                let (mut ours, mut theirs) = (Times::default(), Times::default());
+                for round in 0..rounds + 1 {
+                    // Which of the series are recorded, and what.
+                    let some = |turn: usize| {
+                        let time = round * 3 + turn;
+                        every.into_iter().flat_map(move |every| (time % every..size).step_by(every).map(move |n| (n, n + time)))
+                    };
+                    ours.take(
+                        |turn| some(turn).for_each(|(n, value)| case.record(calls[n], value)),
+                        || {
+                            let messages = encoder.encode(collector.collect(Duration::from_secs(1)), ResourceMetrics::default());
+                            messages.iter().map(|message| message.as_ref().len()).sum()
+                        },
+                    );
+                    theirs.take(|turn| some(turn).for_each(|(n, value)| sdk_record(&attributes[n], value)), || sdk.collect());
                 }
-                ours.take(|| {
-                    let messages = encoder.encode(collector.collect(Duration::from_secs(1)), ResourceMetrics::default());
-                    messages.iter().map(|message| message.as_ref().len()).sum()
-                });
-                theirs.take(|| sdk.collect());
+                let (near, far) =
+                    ((median(&mut ours.near), median(&mut theirs.near)), (median(&mut ours.far), median(&mut theirs.far)));
+                let a_series = near.0 * 1e3 / size as f64;
+                let times = |(ours, theirs): (f64, f64)| format!("{ours:.1}\t{theirs:.1}\t{:.1}", theirs / ours);
+                println!("{name}/{size}/{recorded}\t{}\t{a_series:.1}\t{}", times(near), times(far));
             }
-            let (near, far) =
-                ((median(&mut ours.near), median(&mut theirs.near)), (median(&mut ours.far), median(&mut theirs.far)));
-            let a_series = near.0 * 1e3 / size as f64;
-            let times = |(ours, theirs): (f64, f64)| format!("{ours:.1}\t{theirs:.1}\t{:.1}", theirs / ours);
-            println!("{name}/{size}\t{}\t{a_series:.1}\t{}", times(near), times(far));
             calls.iter().for_each(|call| case.remove(*call));
         }
     }

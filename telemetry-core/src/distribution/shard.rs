@@ -5,7 +5,7 @@
 //! before its sum, never a count twice and never one less than before.
 //! Not here: who owns a shard and when it is freed (`thread`).
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::mapping::{self, COARSE, COARSE_BITS, COARSE_ONE, SCALE_MAX};
 use super::tally::Tally;
@@ -19,12 +19,17 @@ pub(super) struct Counts(pub [AtomicU64; HISTOGRAM_BUCKETS_MAX]);
 /// Counts of consecutive buckets, from the bucket `start`.
 pub(super) struct Side {
     pub start: i32,
+    /// The places of the first bucket that counted something, in the upper half, and of the last. (Not of explicit bounds.)
+    span: AtomicU64,
     pub counts: Counts,
 }
 
+/// The span of a side that counted nothing.
+const NO_SPAN: u64 = (u32::MAX as u64) << 32;
+
 impl Side {
     fn from(start: i32) -> Self {
-        Self { start, counts: Counts(std::array::from_fn(|_| AtomicU64::new(0))) }
+        Self { start, span: AtomicU64::new(NO_SPAN), counts: Counts(std::array::from_fn(|_| AtomicU64::new(0))) }
     }
 
     /// Where room around these buckets starts, but not beyond that of the greatest number.
@@ -37,18 +42,28 @@ impl Side {
     /// One more in this bucket, whose place is returned; none where it is out of the room.
     #[inline(always)]
     fn add(&self, index: i32) -> Option<usize> {
-        let place = index.wrapping_sub(self.start) as u32 as usize;
-        self.counts.0.get(place).map(|count| {
+        let place = index.wrapping_sub(self.start) as u32;
+        self.counts.0.get(place as usize).map(|count| {
             cell::increment(count);
-            place
+            self.include(place, place);
+            place as usize
         })
+    }
+
+    /// Has these places and those between them in the span.
+    #[inline(always)]
+    fn include(&self, first: u32, last: u32) {
+        let span = self.span.load(Relaxed);
+        let (low, high) = ((span >> 32) as u32, span as u32);
+        if first < low || last > high {
+            self.span.store(u64::from(first.min(low)) << 32 | u64::from(last.max(high)), Relaxed);
+        }
     }
 
     /// The first and the last bucket that counted something.
     pub fn span(&self) -> Option<(i32, i32)> {
-        let first = self.counts.0.iter().position(|count| count.load(Relaxed) > 0)?;
-        let last = self.counts.0.iter().rposition(|count| count.load(Relaxed) > 0)?;
-        Some((self.start + first as i32, self.start + last as i32))
+        let span = self.span.load(Relaxed);
+        (span != NO_SPAN).then(|| (self.start + (span >> 32) as i32, self.start + (span as u32).cast_signed()))
     }
 }
 
@@ -84,6 +99,8 @@ impl LookUp {
 pub struct Shard {
     /// The bits of a `LookUp`.
     look_up: AtomicU64,
+    /// At which reading it was found changed, or [`RECORDED`] since then.
+    changed: AtomicU64,
     pub(super) scale: i32,
     /// The bits of the number above zero that was counted last without the look-up, and the place of its bucket: at the finest scales
     /// are numbers that are often equal.
@@ -94,6 +111,9 @@ pub struct Shard {
     pub(super) positive: Side,
 }
 
+/// The mark of a shard that has something which no reading has seen.
+const RECORDED: u64 = u64::MAX;
+
 impl Shard {
     /// One that has recorded nothing, with room around this value.
     pub fn new(bounds: Option<&'static [f64]>, value: f64) -> Self {
@@ -102,6 +122,7 @@ impl Shard {
         let negative = (bounds.is_none() && value < 0.0).then(|| Box::new(Side::from(start)));
         Self {
             look_up: AtomicU64::new(LookUp::NONE.0),
+            changed: AtomicU64::new(RECORDED),
             scale: SCALE_MAX,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -114,6 +135,27 @@ impl Shard {
     /// Says that the series was removed: from now on nothing fits.
     pub fn end(&self) {
         self.look_up.store(LookUp::STALE.0, Relaxed);
+        self.mark();
+    }
+
+    /// Says that there is something which no reading has seen.
+    #[inline(always)]
+    fn mark(&self) {
+        // Release: whoever takes the mark sees what was recorded before it. What is recorded after is marked again.
+        cell::store_for_swap(&self.changed, RECORDED);
+    }
+
+    /// At which reading it was found changed last; this one, where anything was recorded since. Each reading has a greater number than
+    /// the one before, and what this tells is to be looked at after it.
+    #[inline]
+    pub fn changed(&self, reading: u64) -> u64 {
+        let changed = self.changed.load(Relaxed);
+        if changed != RECORDED {
+            return changed;
+        }
+        // A swap, so that what was recorded up to here is seen by who looks now, and what comes after leaves its mark.
+        self.changed.swap(reading, AcqRel);
+        reading
     }
 
     /// Whether the series was removed since this began.
@@ -138,7 +180,11 @@ impl Shard {
         if !self.tally.spans_float(value) {
             return false;
         }
-        self.look_up(value.to_bits()).map(|place| self.tally.add_float(place, value)).is_some()
+        let record = |place| {
+            self.tally.add_float(place, value);
+            self.mark();
+        };
+        self.look_up(value.to_bits()).map(record).is_some()
     }
 
     /// The same of a whole number.
@@ -148,7 +194,11 @@ impl Shard {
             return false;
         }
         let bits = (n.cast_signed() as f64).to_bits(); // which a signed number is in one instruction, and this one is below 2^63
-        self.look_up(bits).map(|_| self.tally.add_whole(n)).is_some()
+        let record = |_| {
+            self.tally.add_whole(n);
+            self.mark();
+        };
+        self.look_up(bits).map(record).is_some()
     }
 
     /// Records any number; false, and nothing changed, where it is not finite or does not fit.
@@ -159,6 +209,7 @@ impl Shard {
             .map(|place| {
                 self.tally.add_float(place, value);
                 self.tally.include_float(value);
+                self.mark();
             })
             .is_some()
     }
@@ -170,6 +221,7 @@ impl Shard {
             .map(|_| {
                 self.tally.add_whole(n);
                 self.tally.include_whole(n);
+                self.mark();
             })
             .is_some()
     }
@@ -185,7 +237,7 @@ impl Shard {
                 0..=32 => bounds.iter().map(|bound| u32::from(*bound < value)).sum(),
                 _ => bounds.partition_point(|bound| *bound < value) as u32,
             };
-            return self.positive.add(below.cast_signed());
+            return self.positive.counts.0.get(below as usize).map(cell::increment).map(|()| below as usize);
         }
         if value == 0.0 {
             cell::increment(&self.tally.zeros);
@@ -212,6 +264,7 @@ impl Shard {
         let has_negative = value < 0.0 || self.negative.is_some();
         let mut new = Box::new(Self {
             look_up: AtomicU64::new(LookUp::NONE.0),
+            changed: AtomicU64::new(RECORDED),
             scale: self.scale,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -232,6 +285,10 @@ impl Shard {
         let take = |new: &mut Side, span: Option<(i32, i32)>, old: Option<&Side>| {
             let (low, high) = span.unwrap_or((index, index));
             new.start = Side::start(low >> change, high >> change, scale);
+            if let Some((low, high)) = old.and_then(Side::span) {
+                let place = |index: i32| ((index >> change) - new.start).cast_unsigned();
+                new.include(place(low), place(high));
+            }
             for (i, count) in old.into_iter().flat_map(|old| (old.start..).zip(&old.counts.0)) {
                 let count = count.load(Relaxed);
                 if count > 0 {

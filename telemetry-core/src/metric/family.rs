@@ -3,7 +3,6 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
-use std::ptr;
 use std::sync::OnceLock;
 
 use super::Reader;
@@ -13,7 +12,9 @@ use crate::declaration::MetricKind;
 use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
-use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Sums, Told, Verb};
+use crate::thread::{
+    Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Sums, Told, Verb, read_distributions,
+};
 
 /// What an attribute says of a metric beside its name.
 #[doc(hidden)]
@@ -44,22 +45,21 @@ const TOGETHER: usize = 16;
 impl Read {
     /// Reads some series.
     fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
-        let at = |slot: &Slot| ptr::from_ref(slot).addr();
         match self {
             Self::Number(shape, bits) => {
                 for of in series {
                     let slot = slot(of);
                     if let Some(bits) = bits(slot, sums) {
-                        frame.number(at(slot), slot.start_ns(), shape, bits, || labels(of));
+                        frame.number(slot.identity(), shape, bits, || labels(of));
                     }
                 }
             }
             Self::Distribution => {
                 for some in series.chunks(TOGETHER) {
-                    let (place, room) = frame.room(some.len());
-                    Slot::distributions(some.iter().map(&slot), room);
+                    let (place, seen, sums) = frame.room(some.len());
+                    read_distributions(some.iter().map(&slot), seen, sums);
                     for (place, of) in (place..).zip(some) {
-                        frame.distribution_in(at(slot(of)), slot(of).start_ns(), place, || labels(of));
+                        frame.distribution_in(place, || labels(of));
                     }
                 }
             }

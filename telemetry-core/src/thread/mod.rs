@@ -15,6 +15,7 @@ mod lease;
 #[cfg(all(test, loom))]
 mod model;
 mod parts;
+mod reading;
 mod series;
 mod slabs;
 mod slot;
@@ -27,6 +28,7 @@ pub use block::Block;
 pub use key::Packed;
 pub use lease::Sums;
 pub use parts::{Compared, Encoded, Key};
+pub use reading::{Seen, read_distributions};
 pub use series::{Held, Listing, SeriesList, Told};
 pub use slabs::{Class, Space};
-pub use slot::{Bounds, Slot, Verb};
+pub use slot::{Bounds, Identity, Slot, Verb};

@@ -14,7 +14,6 @@ use loom::thread;
 use super::slabs::{Retired, Slabs, Space};
 use crate::cell::{self, AtomicPtr, AtomicU64};
 use crate::distribution::{Merged, Shard};
-use crate::value::Value;
 
 /// The index of a series that is not there yet.
 const NONE: u32 = u32::MAX;
@@ -49,9 +48,26 @@ impl All {
 
     /// How many values a distribution has.
     fn count(&self, index: u32) -> u64 {
-        let mut sum = Merged::default();
-        self.lock().distribution(index, &mut sum);
-        sum.summary().count
+        Read::default().count(self, index)
+    }
+}
+
+/// A distribution that is read again and again.
+#[derive(Default)]
+struct Read {
+    reading: u64,
+    sum: Merged,
+}
+
+impl Read {
+    /// How many values it has, as `read_distributions` tells.
+    fn count(&mut self, all: &All, index: u32) -> u64 {
+        let mut slabs = all.lock();
+        let reading = slabs.begin_reading();
+        if slabs.distribution(index, reading, self.reading, &mut self.sum) {
+            self.reading = reading;
+        }
+        self.sum.summary().count
     }
 }
 
@@ -357,5 +373,26 @@ fn a_distribution_does_not_come_back_after_a_removal() {
         assert!(first <= second && second <= 2, "{first}, then {second}");
         thread.join().expect("it ends");
         assert!((second..=2).contains(&all.count(index)));
+    });
+}
+
+#[test]
+fn what_is_recorded_beside_a_reading_is_in_it_or_in_the_next() {
+    model(|| {
+        let all = All::new();
+        let index = all.take(Space::Shard);
+        let mut owner = Owner::with_rows(&all);
+        owner.record(index, 1.0);
+        let thread = thread::spawn(move || {
+            (0..2).for_each(|_| owner.record(index, 1.0));
+            owner.end();
+        });
+        let (mut one, mut other) = (Read::default(), Read::default());
+        let (first, second, of_other) = (one.count(&all, index), one.count(&all, index), other.count(&all, index));
+        assert!(1 <= first && first <= second && second <= of_other && of_other <= 3, "{first}, {second}, {of_other}");
+        thread.join().expect("it ends");
+        assert_eq!((one.count(&all, index), other.count(&all, index)), (3, 3));
+        let reading = one.reading;
+        assert_eq!((one.count(&all, index), one.reading), (3, reading), "nothing was recorded since");
     });
 }

@@ -145,12 +145,14 @@ pub struct Slabs {
     indices: [Indices; 3],
     /// How many indices were given out so far, new or again.
     taken: u64,
+    /// How often distributions were read.
+    readings: u64,
 }
 
 impl Slabs {
     pub const fn new() -> Self {
         let indices = [const { Indices::new() }; 3];
-        Self { slabs: Vec::new(), idle: Vec::new(), common: Slab::new(), indices, taken: 0 }
+        Self { slabs: Vec::new(), idle: Vec::new(), common: Slab::new(), indices, taken: 0, readings: 0 }
     }
 
     /// A slab for one thread: one that was given back, or a new one.
@@ -306,11 +308,25 @@ impl Slabs {
         indices.bases.iter().for_each(|(index, base)| sums[*index as usize] -= f64::from_bits(*base));
     }
 
-    /// Adds the distributions of all threads to a sum.
-    pub fn distribution(&self, index: u32, sum: &mut Merged) {
-        let shards = self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index));
-        shards.filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
+    /// Begins a reading of distributions, and gives it its number: one more than the one before.
+    pub fn begin_reading(&mut self) -> u64 {
+        self.readings += 1;
+        self.readings
+    }
+
+    /// Sums up the distributions of all threads, where anything changed since a sum of the same series was made at the reading
+    /// `before`; whether it did. `reading` is the number of this one. Cost where nothing changed: one load a thread.
+    pub fn distribution(&self, index: u32, reading: u64, before: u64, sum: &mut Merged) -> bool {
+        let shards = || self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index));
+        // All marks are taken: what is summed up now is what changed until now.
+        let changed = shards().map(|shard| shard.changed(reading)).max();
+        if changed.is_some_and(|changed| changed <= before) {
+            return false;
+        }
+        sum.clear();
+        shards().filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
         sum.finish();
+        true
     }
 
     /// Forgets all cells of all threads, as the child of a fork does; which series has which index stays.

@@ -14,7 +14,7 @@ use super::lease::{self, BY_SUM, Cells, INVALID, Sums, hot};
 use super::slabs::{Class, Retired, Slabs, Space};
 use crate::cell;
 use crate::clock;
-use crate::distribution::{Merged, Shard};
+use crate::distribution::Shard;
 
 /// The index of a series that does not show, beyond all rows.
 const NONE: u32 = u32::MAX;
@@ -67,6 +67,9 @@ fn change(value: &AtomicU64, verb: Verb, bits: u64) {
 
 /// The bounds of a distribution; none for exponential buckets.
 pub type Bounds = Option<&'static [f64]>;
+
+/// Where a series is in memory, and when its present life began: what tells it from all others while it lives.
+pub type Identity = (usize, u64);
 
 /// Where one series is.
 pub struct Slot {
@@ -455,14 +458,17 @@ impl Slot {
         cells + f64::from_bits(self.shared())
     }
 
-    /// Sums up the distributions of some slots as they are now, one in each place. Cost: a lock for all of them together, which
-    /// who records for the first time waits for.
-    pub fn distributions<'a>(slots: impl Iterator<Item = &'a Self> + Clone, sums: &mut [Merged]) {
-        sums.iter_mut().for_each(Merged::clear);
-        let Some(slabs) = lease::slabs() else { return };
-        let homes = slots.map(|slot| (&slabs[slot.class as usize], slot.home.load(Relaxed)));
-        let homes = homes.zip(sums).filter(|((_, home), _)| *home != NONE);
-        homes.for_each(|((slabs, home), sum)| slabs.distribution(home, sum));
+    /// Of which class it is, and the index of its cells, if it ever had any.
+    #[inline]
+    pub(super) fn home(&self) -> (Class, Option<u32>) {
+        let home = self.home.load(Relaxed);
+        (self.class, (home != NONE).then_some(home))
+    }
+
+    /// What tells it from all others.
+    #[inline]
+    pub fn identity(&self) -> Identity {
+        (std::ptr::from_ref(self).addr(), self.start_ns())
     }
 
     #[inline(always)]

@@ -7,8 +7,10 @@ use prost::Message;
 use telemetry_core::collect::{Frame, MetricRow, SeriesRow, Shape};
 use telemetry_core::{MetricKind, Scope};
 
+use super::changing::Changing;
 use super::exponential::PointLength;
-use super::template::{CUMULATIVE, Changing, ExplicitPatch, NumberPatch, Part, ScopePart};
+use super::template::{ExplicitPatch, NumberPatch, Part, ScopePart};
+use super::wire::CUMULATIVE;
 use super::{plain, wire};
 
 /// All messages of one layout.
@@ -142,29 +144,22 @@ impl<'a> Builder<'a> {
     }
 
     fn changing_metric(&mut self, row: &MetricRow, prefix: Vec<u8>, frame: &Frame) {
-        let new = |first: usize| Changing {
-            prefix: prefix.clone(),
-            series: first..first,
-            attributes: Vec::new(),
-            lengths: Vec::new(),
-            written: 0..0,
-        };
-        let mut metric = new(row.series.start);
+        let mut metric = Changing::new(prefix, row.series.start);
         for number in row.series.clone() {
             let attributes = attributes(&frame.series()[number], 1);
-            let len = frame.distribution(frame.values()[number]).map_or(0, |sum| PointLength::of(sum, &attributes).point);
+            let len = frame.distribution(frame.values()[number]).map_or(0, |sum| PointLength::of(sum, attributes.len()).point);
             let len = len + len / 4 + Self::HEADS; // it may grow
-            if !self.fits(prefix.len() + len) && (self.has_any() || !metric.series.is_empty()) {
-                self.changing.extend((!metric.series.is_empty()).then_some(metric));
+            if !self.fits(metric.prefix_len() + len) && (self.has_any() || !metric.series().is_empty()) {
+                let next = metric.next();
+                self.changing.extend((!metric.series().is_empty()).then_some(metric));
                 self.end_scope();
                 self.end_part();
-                metric = new(number);
+                metric = next;
             }
-            self.reserved += len + if metric.series.is_empty() { prefix.len() } else { 0 };
-            metric.series.end = number + 1;
-            metric.attributes.push(attributes);
+            self.reserved += len + if metric.series().is_empty() { metric.prefix_len() } else { 0 };
+            metric.push(&attributes);
         }
-        self.changing.extend((!metric.series.is_empty()).then_some(metric));
+        self.changing.extend((!metric.series().is_empty()).then_some(metric));
     }
 
     /// Puts the scope into the part.
@@ -186,7 +181,7 @@ impl<'a> Builder<'a> {
         part.append(&mut whole);
         (self.part.fixed, self.part.numbers, self.part.explicits) = (part.bytes, part.numbers, part.explicits);
         let (fixed, changing) = (begin..self.part.fixed.len(), first..self.part.changing.len());
-        self.part.scopes.push(ScopePart { fixed, changing });
+        self.part.scopes.push(ScopePart { fixed, changing, at: 0 });
     }
 
     /// Keeps the part and begins another.
@@ -236,7 +231,7 @@ fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64
         bounds.iter().for_each(|bound| out.bytes.extend_from_slice(&bound.to_le_bytes()));
     }
     out.bytes.append(&mut attributes(row, 9));
-    out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1 });
+    out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1, version: 0 });
     wire::fixed64(&mut out.bytes, 11, 0); // min
     wire::fixed64(&mut out.bytes, 12, 0); // max
 }

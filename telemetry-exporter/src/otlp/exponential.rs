@@ -52,20 +52,20 @@ impl Packed {
 }
 
 impl PointLength {
-    /// Of this distribution, with attributes that are written already.
-    pub fn of(sum: &Distribution, attributes: &[u8]) -> Self {
+    /// Of this distribution, with attributes of this length.
+    pub fn of(sum: &Distribution, attributes_len: usize) -> Self {
         let (positive, negative) = (Packed::of(sum.positive()), Packed::of(sum.negative()));
         let optional = [sum.summary().min.is_some(), sum.summary().max.is_some(), sum.zero_count() != 0];
         let fixed = 4 + optional.into_iter().map(usize::from).sum::<usize>(); // start, time, count and sum
         let scale = if sum.scale() == 0 { 0 } else { 1 + wire::varint_len(wire::zigzag(sum.scale())) };
-        Self { point: attributes.len() + fixed * 9 + scale + positive.len() + negative.len(), positive, negative }
+        Self { point: attributes_len + fixed * 9 + scale + positive.len() + negative.len(), positive, negative }
     }
 
-    /// Writes the point that this is the length of.
-    pub fn write(&self, out: &mut Vec<u8>, start_ns: u64, time_ns: u64, sum: &Distribution, attributes: &[u8]) {
+    /// Writes the point that this is the length of, with a time of nothing.
+    pub fn write(&self, out: &mut Vec<u8>, start_ns: u64, sum: &Distribution, attributes: &[u8]) {
         out.extend_from_slice(attributes);
         wire::fixed64(out, 2, start_ns);
-        wire::fixed64(out, 3, time_ns);
+        wire::fixed64(out, 3, 0);
         wire::fixed64(out, 4, sum.summary().count);
         wire::fixed64(out, 5, sum.summary().sum.to_bits());
         wire::number(out, 6, wire::zigzag(sum.scale()));

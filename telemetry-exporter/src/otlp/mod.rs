@@ -5,6 +5,7 @@ mod wire;
 mod exponential;
 mod plain;
 mod split;
+mod changing;
 mod template;
 mod build;
 mod encoder;

@@ -1,19 +1,17 @@
 //! The messages of a layout, built once and patched at each collection.
 //!
 //! The points of numbers and of explicit buckets keep their length: their times and values are overwritten where they are. Those of
-//! exponential buckets do not: they are written anew, behind the others of their scope, and the whole is put together again. Byte for
-//! byte it is what `prost` writes of the same values.
+//! exponential buckets do not: they come behind the others of their scope, and where the length of one changed the whole is put
+//! together again (`changing`). Of a distribution that did not change only the time is written. Byte for byte it is what `prost` writes
+//! of the same values.
 //! Not here: how they are built (`build`), what comes beside the registry's metrics (`encoder`).
 
 use std::ops::Range;
 
 use telemetry_core::collect::{Distribution, Frame};
 
-use super::exponential::PointLength;
+use super::changing::Changing;
 use super::wire;
-
-/// The temporality of all sums: cumulative.
-pub const CUMULATIVE: u64 = 2;
 
 /// One message: of all metrics, or of as many as fit.
 #[derive(Default)]
@@ -27,9 +25,11 @@ pub struct Part {
     pub(super) resource_len: usize,
     /// How long `fixed` is by itself.
     pub(super) fixed_len: usize,
-    /// The message, where something changes its length.
+    /// The message, where something changes its length, and how long it is by itself.
     pub(super) whole: Vec<u8>,
-    pub(super) scratch: Vec<u8>,
+    pub(super) whole_len: usize,
+    /// What the message was before, where it is being put together; else room for a point.
+    pub(super) spare: Vec<u8>,
 }
 
 /// Where the point of a number has its time, with its value behind it.
@@ -47,25 +47,16 @@ pub(super) struct ExplicitPatch {
     pub(super) series: u32,
     pub(super) at: u32,
     pub(super) min_at: u32,
+    /// That of the distribution that is written there.
+    pub(super) version: u64,
 }
 
-/// A scope that has metrics of changing length: what is fixed of it, and which they are.
+/// A scope: what is fixed of it, and which of its metrics change their length.
 pub(super) struct ScopePart {
     pub(super) fixed: Range<usize>,
     pub(super) changing: Range<usize>,
-}
-
-/// A metric of changing length.
-pub(super) struct Changing {
-    /// Name, description and unit.
-    pub(super) prefix: Vec<u8>,
-    pub(super) series: Range<usize>,
-    /// The attributes of each series.
-    pub(super) attributes: Vec<Vec<u8>>,
-    /// The length of each point, as it was written last.
-    pub(super) lengths: Vec<PointLength>,
-    /// Where in the scratch it was written last.
-    pub(super) written: Range<usize>,
+    /// Where in the whole message what is fixed was put.
+    pub(super) at: usize,
 }
 
 impl Part {
@@ -77,13 +68,21 @@ impl Part {
     /// Writes times and values of a frame of the layout that this was built for.
     pub fn patch(&mut self, frame: &Frame) {
         self.patch_numbers(frame);
-        for patch in &self.explicits {
-            if let Some(sum) = frame.distribution(frame.values()[patch.series as usize]) {
-                patch.write(&mut self.fixed, frame.time_ns(), sum);
-            }
+        for patch in &mut self.explicits {
+            patch.write(&mut self.fixed, frame);
         }
-        if !self.changing.is_empty() {
+        if self.changing.is_empty() {
+            return;
+        }
+        let resized = self.changing.iter_mut().fold(self.whole.is_empty(), |resized, metric| metric.measure(frame) | resized);
+        if resized {
             self.put_together(frame);
+        } else {
+            for scope in &self.scopes {
+                let fixed = &self.fixed[scope.fixed.clone()];
+                self.whole[scope.at..scope.at + fixed.len()].copy_from_slice(fixed);
+            }
+            self.changing.iter_mut().for_each(|metric| metric.overwrite(&mut self.whole, &mut self.spare, frame));
         }
     }
 
@@ -99,24 +98,23 @@ impl Part {
     }
 
     fn put_together(&mut self, frame: &Frame) {
-        self.scratch.clear();
-        for changing in &mut self.changing {
-            let begin = self.scratch.len();
-            changing.write(&mut self.scratch, frame);
-            changing.written = begin..self.scratch.len();
-        }
+        std::mem::swap(&mut self.whole, &mut self.spare);
         self.whole.clear();
-        self.whole.extend_from_slice(&self.fixed[..self.resource_len]);
-        for ScopePart { fixed, changing } in &self.scopes {
-            let changing = &self.changing[changing.clone()];
-            let written = match (changing.first(), changing.last()) {
-                (Some(first), Some(last)) => &self.scratch[first.written.start..last.written.end],
-                _ => &[],
-            };
-            wire::head(&mut self.whole, 2, fixed.len() + written.len());
-            self.whole.extend_from_slice(&self.fixed[fixed.clone()]);
-            self.whole.extend_from_slice(written);
+        let changing: usize = self.changing.iter().map(|metric| wire::delimited_len(metric.len())).sum();
+        let room = self.fixed.len() + self.scopes.len() * 8 + changing;
+        for message in [&mut self.whole, &mut self.spare] {
+            message.reserve((room + room / 4).saturating_sub(message.len())); // for the next few changes too
         }
+        self.whole.extend_from_slice(&self.fixed[..self.resource_len]);
+        for ScopePart { fixed, changing, at } in &mut self.scopes {
+            let changing = &mut self.changing[changing.clone()];
+            let len = changing.iter().map(|metric| wire::delimited_len(metric.len())).sum::<usize>();
+            wire::head(&mut self.whole, 2, fixed.len() + len);
+            *at = self.whole.len();
+            self.whole.extend_from_slice(&self.fixed[fixed.clone()]);
+            changing.iter_mut().for_each(|metric| metric.write(&mut self.whole, &self.spare, frame));
+        }
+        self.whole_len = self.whole.len();
     }
 }
 
@@ -129,7 +127,7 @@ impl AsRef<[u8]> for Part {
 impl Part {
     /// How many series it has.
     pub fn series(&self) -> usize {
-        self.numbers.len() + self.explicits.len() + self.changing.iter().map(|metric| metric.series.len()).sum::<usize>()
+        self.numbers.len() + self.explicits.len() + self.changing.iter().map(|metric| metric.series().len()).sum::<usize>()
     }
 
     /// Adds fields behind the message, until it is cut again.
@@ -140,30 +138,7 @@ impl Part {
     /// Takes off what it was extended by.
     pub fn cut(&mut self) {
         self.fixed.truncate(self.fixed_len);
-    }
-}
-
-impl Changing {
-    fn write(&mut self, out: &mut Vec<u8>, frame: &Frame) {
-        let of = |number: usize| frame.distribution(frame.values()[number]);
-        self.lengths.clear();
-        self.lengths.extend(
-            self.series
-                .clone()
-                .zip(&self.attributes)
-                .map(|(number, attributes)| of(number).map_or_else(PointLength::default, |sum| PointLength::of(sum, attributes))),
-        );
-        let data = self.lengths.iter().map(|length| wire::delimited_len(length.point)).sum::<usize>() + 2; // and the temporality
-        wire::head(out, 2, self.prefix.len() + wire::delimited_len(data));
-        out.extend_from_slice(&self.prefix);
-        wire::head(out, 10, data);
-        for ((number, attributes), length) in self.series.clone().zip(&self.attributes).zip(&self.lengths) {
-            if let Some(sum) = of(number) {
-                wire::head(out, 1, length.point);
-                length.write(out, frame.series()[number].start_ns, frame.time_ns(), sum, attributes);
-            }
-        }
-        wire::number(out, 2, CUMULATIVE);
+        self.whole.truncate(self.whole_len);
     }
 }
 
@@ -189,15 +164,23 @@ impl Part {
 }
 
 impl ExplicitPatch {
-    fn write(&self, out: &mut [u8], time_ns: u64, sum: &Distribution) {
+    fn write(&mut self, out: &mut [u8], frame: &Frame) {
+        let place = frame.values()[self.series as usize];
+        wire::overwrite(out, self.at as usize, frame.time_ns());
+        let version = frame.version(place);
+        if version == self.version {
+            return;
+        }
+        if let Some(sum) = frame.distribution(place) {
+            self.write_values(out, sum);
+            self.version = version;
+        }
+    }
+
+    fn write_values(&self, out: &mut [u8], sum: &Distribution) {
         let (summary, counts) = (sum.summary(), sum.positive().1);
         let mut at = self.at as usize;
-        let mut put = |at: usize, bits: u64| {
-            if let Some(place) = out[at..].first_chunk_mut() {
-                *place = bits.to_le_bytes();
-            }
-        };
-        put(at, time_ns);
+        let mut put = |at: usize, bits: u64| wire::overwrite(out, at, bits);
         put(at + 9, summary.count);
         put(at + 18, summary.sum.to_bits());
         at += 26 + 1 + wire::varint_len(counts.len() as u64 * 8);

@@ -22,6 +22,9 @@ pub const fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 31)).cast_unsigned() as u64
 }
 
+/// The temporality of all sums: cumulative.
+pub const CUMULATIVE: u64 = 2;
+
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const DELIMITED: u8 = 2;
@@ -29,6 +32,14 @@ const DELIMITED: u8 = 2;
 /// The tag of a field below 16, which is one byte.
 const fn tag(field: u8, wire: u8) -> u8 {
     field << 3 | wire
+}
+
+/// Overwrites eight bytes that are there.
+#[inline]
+pub fn overwrite(out: &mut [u8], at: usize, bits: u64) {
+    if let Some(place) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *place = bits.to_le_bytes();
+    }
 }
 
 /// Eight bytes, also where they are zero.
