@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::callback;
 use crate::clock;
 use crate::declaration::{Kind, MetricKind};
-pub use crate::distribution::Merged as Distribution;
+pub use crate::distribution::{Buckets, Distribution};
 use crate::entry::{Entry, EntryRef, Item};
 pub use crate::frame::{Ended, Frame, MetricRow, SeriesRow, Shape};
 use crate::metric::{MEASUREMENTS_REJECTED, Reader};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::declaration::{Declaration, MetricKind};
-use crate::distribution::Merged;
+use crate::distribution::{Distribution, Merged};
 use crate::label::LabelSet;
 use crate::thread::{Identity, Seen};
 use crate::value::{Point, Value};
@@ -74,9 +74,11 @@ pub struct Frame {
     identities: Vec<Identity>,
     /// By series: the bits of its number, or the place of its distribution.
     values: Vec<u64>,
-    distributions: Vec<Merged>,
+    distributions: Vec<Distribution>,
     /// By the place of a distribution.
     seen: Vec<Seen>,
+    /// For one sum after the other.
+    sum: Merged,
     ended: Vec<Ended>,
     pass: Pass,
 }
@@ -123,7 +125,7 @@ impl Frame {
     }
 
     /// The distribution in this place, which is the value of a series.
-    pub fn distribution(&self, place: u64) -> Option<&Merged> {
+    pub fn distribution(&self, place: u64) -> Option<&Distribution> {
         self.distributions.get(usize::try_from(place).ok()?)
     }
 
@@ -177,16 +179,17 @@ impl Frame {
         }
     }
 
-    /// Room for so many distributions more, with the place of the first. What is in it is what was there in the frame before.
-    pub(crate) fn room(&mut self, len: usize) -> (usize, &mut [Seen], &mut [Merged]) {
+    /// Room for so many distributions more, with the place of the first. What is in it is what was there in the frame before. And for a
+    /// sum of one.
+    pub(crate) fn room(&mut self, len: usize) -> (usize, &mut [Seen], &mut [Distribution], &mut Merged) {
         let place = self.pass.next_distribution;
         let end = place + len;
         self.pass.next_distribution = end;
         if self.distributions.len() < end {
-            self.distributions.resize_with(end, Merged::default);
+            self.distributions.resize_with(end, Distribution::default);
             self.seen.resize_with(end, Seen::default);
         }
-        (place, &mut self.seen[place..end], &mut self.distributions[place..end])
+        (place, &mut self.seen[place..end], &mut self.distributions[place..end], &mut self.sum)
     }
 
     /// A series whose value is the distribution in this place, where it shows something.

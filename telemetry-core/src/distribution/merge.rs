@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::shard::{Shard, Side, excess};
 use super::tally::Tally;
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
-use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
+use crate::value::Summary;
 
 /// Consecutive counts, from the bucket `start`.
 #[derive(Clone, Debug, Default)]
@@ -167,21 +167,6 @@ impl Merged {
     /// Exponential buckets of values below zero, by their absolute value: the index of the first, and the counts.
     pub fn negative(&self) -> (i32, &[u64]) {
         (self.negative.start, &self.negative.counts)
-    }
-
-    /// The same as a value of its own.
-    pub fn to_value(&self) -> Value {
-        let Self { bounds, scale, zeros, positive, negative, summary, .. } = self;
-        match bounds {
-            Some(bounds) => Value::Explicit(Box::new(ExplicitValue { summary: *summary, bounds, counts: positive.counts.clone() })),
-            None => Value::Exponential(Box::new(ExponentialValue {
-                summary: *summary,
-                scale: *scale,
-                zero_count: *zeros,
-                positive: (positive.start, positive.counts.clone()),
-                negative: (negative.start, negative.counts.clone()),
-            })),
-        }
     }
 }
 

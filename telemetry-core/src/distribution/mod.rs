@@ -1,10 +1,12 @@
 //! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`tally`, `shard`), and the sum of all threads
-//! (`merge`).
+//! (`merge`), which is kept `packed`.
 
 mod mapping;
 mod merge;
+mod packed;
 mod shard;
 mod tally;
 
 pub use merge::Merged;
+pub use packed::{Buckets, Distribution};
 pub use shard::Shard;

@@ -155,7 +155,19 @@ impl Shard {
         }
         // A swap, so that what was recorded up to here is seen by who looks now, and what comes after leaves its mark.
         self.changed.swap(reading, AcqRel);
+        self.touch();
         reading
+    }
+
+    /// Brings near what a sum reads of it: who looks at several waits for all of them together.
+    fn touch(&self) {
+        let span = self.positive.span.load(Relaxed);
+        let (first, last) = match self.bounds {
+            Some(bounds) => (0, bounds.len()),
+            None => ((span >> 32) as usize, span as u32 as usize),
+        };
+        let counts = self.positive.counts.0.get(first..=last).unwrap_or_default();
+        std::hint::black_box(counts.iter().step_by(8).fold(self.tally.touch(), |all, count| all ^ count.load(Relaxed)));
     }
 
     /// Whether the series was removed since this began.

@@ -115,6 +115,11 @@ impl Tally {
         }
     }
 
+    /// A load of each of its lines.
+    pub fn touch(&self) -> u64 {
+        self.zeros.load(Relaxed) ^ self.whole_sum.load(Relaxed) ^ self.others.max.load(Relaxed)
+    }
+
     #[inline(always)]
     pub fn add_float(&self, place: usize, x: f64) {
         cell::add_float(&self.float_sums[place % SUMS], x);

@@ -56,8 +56,8 @@ impl Read {
             }
             Self::Distribution => {
                 for some in series.chunks(TOGETHER) {
-                    let (place, seen, sums) = frame.room(some.len());
-                    read_distributions(some.iter().map(&slot), seen, sums);
+                    let (place, seen, distributions, sum) = frame.room(some.len());
+                    read_distributions(some.iter().map(&slot), seen, distributions, sum);
                     for (place, of) in (place..).zip(some) {
                         frame.distribution_in(place, || labels(of));
                     }

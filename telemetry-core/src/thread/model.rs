@@ -64,7 +64,8 @@ impl Read {
     fn count(&mut self, all: &All, index: u32) -> u64 {
         let mut slabs = all.lock();
         let reading = slabs.begin_reading();
-        if slabs.distribution(index, reading, self.reading, &mut self.sum) {
+        if slabs.has_changed(index, reading, self.reading) {
+            slabs.distribution(index, &mut self.sum);
             self.reading = reading;
         }
         self.sum.summary().count

@@ -3,7 +3,7 @@
 use super::lease;
 use super::slabs::Slabs;
 use super::slot::{Identity, Slot};
-use crate::distribution::Merged;
+use crate::distribution::{Distribution, Merged};
 
 /// Which distribution is in a place, and as of when.
 #[derive(Clone, Default)]
@@ -15,19 +15,34 @@ pub struct Seen {
     pub shows: bool,
 }
 
-/// Sums up the distributions of some slots as they are now, each in the place where it was before, if it changed since. Cost: a lock
-/// for all of them together, which who records for the first time waits for; where nothing changed one load a thread.
-pub fn read_distributions<'a>(slots: impl Iterator<Item = &'a Slot>, seen: &mut [Seen], sums: &mut [Merged]) {
+/// Reads the distributions of some slots as they are now, each in the place where it was before, if it changed since; `sum` is for one
+/// after the other. Cost: a lock for all of them together, which who records for the first time waits for; where nothing changed one
+/// load a thread.
+pub fn read_distributions<'a>(
+    slots: impl Iterator<Item = &'a Slot> + Clone,
+    seen: &mut [Seen],
+    distributions: &mut [Distribution],
+    sum: &mut Merged,
+) {
     let Some(mut slabs) = lease::slabs() else { return seen.fill(Seen::default()) };
     let readings = slabs.each_mut().map(Slabs::begin_reading);
-    for (slot, (seen, sum)) in slots.zip(seen.iter_mut().zip(sums)) {
+    // First all are looked at, so that the memory of those that changed is on its way before the first is summed up.
+    for (slot, seen) in slots.clone().zip(seen.iter_mut()) {
         let (identity, (class, home)) = (slot.identity(), slot.home());
         if seen.identity != identity || home.is_none() {
             *seen = Seen { identity, ..Seen::default() };
         }
-        let (slabs, reading) = (&slabs[class as usize], readings[class as usize]);
-        if home.is_some_and(|home| slabs.distribution(home, reading, seen.reading, sum)) {
-            (seen.reading, seen.shows) = (reading, sum.shows());
+        let reading = readings[class as usize];
+        if home.is_some_and(|home| slabs[class as usize].has_changed(home, reading, seen.reading)) {
+            seen.reading = reading;
+        }
+    }
+    for (slot, (seen, distribution)) in slots.zip(seen.iter_mut().zip(distributions)) {
+        let (class, home) = slot.home();
+        if let Some(home) = home.filter(|_| seen.reading == readings[class as usize]) {
+            slabs[class as usize].distribution(home, sum);
+            seen.shows = sum.shows();
+            distribution.set(sum);
         }
     }
 }

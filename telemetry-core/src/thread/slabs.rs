@@ -314,19 +314,23 @@ impl Slabs {
         self.readings
     }
 
-    /// Sums up the distributions of all threads, where anything changed since a sum of the same series was made at the reading
-    /// `before`; whether it did. `reading` is the number of this one. Cost where nothing changed: one load a thread.
-    pub fn distribution(&self, index: u32, reading: u64, before: u64, sum: &mut Merged) -> bool {
-        let shards = || self.slabs.iter().chain([&self.common]).filter_map(|slab| slab.shard(index));
-        // All marks are taken: what is summed up now is what changed until now.
-        let changed = shards().map(|shard| shard.changed(reading)).max();
-        if changed.is_some_and(|changed| changed <= before) {
-            return false;
-        }
+    /// Whether the distribution of any thread changed since the reading `before`, or there is none. `reading` is the number of this one,
+    /// which is about to sum them up. Cost: one load a thread.
+    pub fn has_changed(&self, index: u32, reading: u64, before: u64) -> bool {
+        // All marks are taken: what is summed up after this is what changed until now.
+        let changed = self.shards(index).map(|shard| shard.changed(reading)).max();
+        changed.is_none_or(|changed| changed > before)
+    }
+
+    /// Sums up the distributions of all threads.
+    pub fn distribution(&self, index: u32, sum: &mut Merged) {
         sum.clear();
-        shards().filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
+        self.shards(index).filter(|shard| !shard.is_stale()).for_each(|shard| sum.add(shard));
         sum.finish();
-        true
+    }
+
+    fn shards(&self, index: u32) -> impl Iterator<Item = &Shard> {
+        self.slabs.iter().chain([&self.common]).filter_map(move |slab| slab.shard(index))
     }
 
     /// Forgets all cells of all threads, as the child of a fork does; which series has which index stays.

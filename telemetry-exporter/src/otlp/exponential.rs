@@ -1,6 +1,6 @@
 //! The point of an exponential histogram, whose length changes with its counts.
 
-use telemetry_core::collect::Distribution;
+use telemetry_core::collect::{Buckets, Distribution};
 
 use super::wire;
 
@@ -9,52 +9,41 @@ use super::wire;
 pub struct PointLength {
     /// The whole point, without its head.
     pub point: usize,
-    positive: Packed,
-    negative: Packed,
+    positive: Side,
+    negative: Side,
 }
 
-/// How long the counts of one side are.
+/// How long the message of one side is; 0 where it has no counts.
 #[derive(Clone, Copy, Default)]
-struct Packed {
-    counts: usize,
-    /// The message of the side; 0 where it has no counts.
-    side: usize,
-}
+struct Side(usize);
 
-impl Packed {
-    fn of((offset, counts): (i32, &[u64])) -> Self {
-        if counts.is_empty() {
+impl Side {
+    fn of(Buckets { start, packed, .. }: Buckets<'_>) -> Self {
+        if packed.is_empty() {
             return Self::default();
         }
-        let all = counts.iter().fold(0, |all, count| all | count);
-        let len = if all < 0x80 { counts.len() } else { counts.iter().map(|count| wire::varint_len(*count)).sum() };
-        let offset = if offset == 0 { 0 } else { 1 + wire::varint_len(wire::zigzag(offset)) };
-        Self { counts: len, side: offset + wire::delimited_len(len) }
+        let offset = if start == 0 { 0 } else { 1 + wire::varint_len(wire::zigzag(start)) };
+        Self(offset + wire::delimited_len(packed.len()))
     }
 
     fn len(self) -> usize {
-        if self.side == 0 { 0 } else { wire::delimited_len(self.side) }
+        if self.0 == 0 { 0 } else { wire::delimited_len(self.0) }
     }
 
-    fn write(self, out: &mut Vec<u8>, field: u8, (offset, counts): (i32, &[u64])) {
-        if self.side == 0 {
+    fn write(self, out: &mut Vec<u8>, field: u8, Buckets { start, packed, .. }: Buckets<'_>) {
+        if self.0 == 0 {
             return;
         }
-        wire::head(out, field, self.side);
-        wire::number(out, 1, wire::zigzag(offset));
-        wire::head(out, 2, self.counts);
-        if self.counts == counts.len() {
-            out.extend(counts.iter().map(|count| *count as u8)); // each is one byte
-        } else {
-            counts.iter().for_each(|count| wire::varint(out, *count));
-        }
+        wire::head(out, field, self.0);
+        wire::number(out, 1, wire::zigzag(start));
+        wire::bytes(out, 2, packed);
     }
 }
 
 impl PointLength {
     /// Of this distribution, with attributes of this length.
     pub fn of(sum: &Distribution, attributes_len: usize) -> Self {
-        let (positive, negative) = (Packed::of(sum.positive()), Packed::of(sum.negative()));
+        let (positive, negative) = (Side::of(sum.positive()), Side::of(sum.negative()));
         let optional = [sum.summary().min.is_some(), sum.summary().max.is_some(), sum.zero_count() != 0];
         let fixed = 4 + optional.into_iter().map(usize::from).sum::<usize>(); // start, time, count and sum
         let scale = if sum.scale() == 0 { 0 } else { 1 + wire::varint_len(wire::zigzag(sum.scale())) };

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, DataPointFlags, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
     HistogramDataPoint, Metric, NumberDataPoint, ScopeMetrics, Sum, metric, number_data_point,
 };
-use telemetry_core::collect::{Distribution, Frame, MetricRow, SeriesRow, Shape};
+use telemetry_core::collect::{self, Distribution, Frame, MetricRow, SeriesRow, Shape};
 use telemetry_core::{Declaration, Label, MetricKind, Scope};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
@@ -136,7 +136,7 @@ fn exponential(row: &SeriesRow, value: Option<u64>, frame: &Frame) -> Option<Exp
     let Some(value) = value else { return Some(ended) };
     let sum: &Distribution = frame.distribution(value)?;
     let buckets =
-        |(offset, counts): (i32, &[u64])| (!counts.is_empty()).then(|| Buckets { offset, bucket_counts: counts.to_vec() });
+        |side: collect::Buckets<'_>| (side.len > 0).then(|| Buckets { offset: side.start, bucket_counts: side.counts().collect() });
     Some(ExponentialHistogramDataPoint {
         count: sum.summary().count,
         sum: Some(sum.summary().sum),
@@ -163,7 +163,7 @@ fn explicit(row: &SeriesRow, value: Option<u64>, frame: &Frame) -> Option<Histog
     Some(HistogramDataPoint {
         count: sum.summary().count,
         sum: Some(sum.summary().sum),
-        bucket_counts: sum.positive().1.to_vec(),
+        bucket_counts: sum.positive().counts().collect(),
         explicit_bounds: sum.bounds().unwrap_or_default().to_vec(),
         min: sum.summary().min,
         max: sum.summary().max,

@@ -178,14 +178,15 @@ impl ExplicitPatch {
     }
 
     fn write_values(&self, out: &mut [u8], sum: &Distribution) {
-        let (summary, counts) = (sum.summary(), sum.positive().1);
+        let (summary, counts) = (sum.summary(), sum.positive());
         let mut at = self.at as usize;
-        let mut put = |at: usize, bits: u64| wire::overwrite(out, at, bits);
-        put(at + 9, summary.count);
-        put(at + 18, summary.sum.to_bits());
-        at += 26 + 1 + wire::varint_len(counts.len() as u64 * 8);
-        counts.iter().enumerate().for_each(|(n, count)| put(at + n * 8, *count));
-        put(self.min_at as usize, summary.min.unwrap_or_default().to_bits());
-        put(self.min_at as usize + 9, summary.max.unwrap_or_default().to_bits());
+        wire::overwrite(out, at + 9, summary.count);
+        wire::overwrite(out, at + 18, summary.sum.to_bits());
+        at += 26 + 1 + wire::varint_len(counts.len as u64 * 8);
+        if let Some(place) = out.get_mut(at..at + counts.packed.len()) {
+            place.copy_from_slice(counts.packed);
+        }
+        wire::overwrite(out, self.min_at as usize, summary.min.unwrap_or_default().to_bits());
+        wire::overwrite(out, self.min_at as usize + 9, summary.max.unwrap_or_default().to_bits());
     }
 }
