@@ -97,7 +97,7 @@ struct Pass {
 }
 
 impl Frame {
-    /// When it was read, in Unix nanoseconds.
+    /// When it was read, in Unix nanoseconds; never before the frame before, or the start of a series.
     pub fn time_ns(&self) -> u64 {
         self.time_ns
     }
@@ -267,6 +267,7 @@ impl Frame {
     fn push(&mut self, identity: Identity, row: SeriesRow, value: u64) {
         self.differ();
         let Some((place, declaration, kind)) = self.pass.metric else { return };
+        self.time_ns = self.time_ns.max(row.start_ns); // where the clock went back since the series began
         let next = self.pass.next;
         match self.metrics.last_mut().filter(|metric| metric.place == place) {
             Some(metric) => metric.series.end += 1,
