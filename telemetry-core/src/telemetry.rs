@@ -333,7 +333,7 @@ fn heartbeat(
     let _it_lives_with_the_provider = provider
         .meter_with_scope(scope)
         .u64_observable_counter("telemetry_collections")
-        .with_description("Collections of all metrics.")
+        .with_description("Collections of all metrics, those of each reader: two readers make two at an interval.")
         .with_unit("{collection}")
         .with_callback(move |observer| {
             observables.pass(deadline);
