@@ -196,7 +196,9 @@ impl Frame {
         }
     }
 
-    /// A series that a function told; those of one metric come in the order of their labels. It begins at the start of the process, or where it is new, at the reading before.
+    /// A series that a function told; those of one metric come in the order of their labels. It begins when all sums do, or where it
+    /// is new, at the reading before: so OpenTelemetry has it of asynchronous instruments ("Start timestamps" in its SDK's
+    /// specification), which were created then. What the function counts may have begun earlier.
     pub(crate) fn observed(&mut self, at: usize, point: Point) {
         let (shape, bits) = match point.value {
             Value::U64(value) => (Shape::U64, value),
