@@ -1,11 +1,13 @@
-//! Starting and stopping: the streams, the SDK's reader, the snapshots' thread and the service, in this order and back.
+//! Starting and stopping: the SDK's reader, the runtime, the pushers, the snapshots' thread and the service, in this order and back.
 //!
+//! Invariant: of a start that fails nothing remains. What may fail comes first, and what others see, the events and the port, last.
 //! The service has a small runtime of its own on a thread of its own: a host program that blocks its runtime, or has none, does not
 //! stop its telemetry, and the other way round.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
-use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE};
+use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE, THREADS_DEADLINE};
 use crate::push::{PushState, Pushers};
 use crate::service::Service;
 use crate::snapshots::Snapshots;
@@ -53,9 +55,8 @@ pub struct Running {
 struct Rest {
     attachment: Attachment,
     snapshots: Snapshots,
-    end: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
     accepting: Option<tokio::task::JoinHandle<()>>,
+    host: Host,
 }
 
 /// Starts the telemetry of this program.
@@ -63,7 +64,8 @@ struct Rest {
 /// May be called from anywhere, inside a runtime or without one.
 ///
 /// # Errors
-/// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then.
+/// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then, the
+/// port is free, and the events so far are kept for the next start.
 pub fn start(config: Config) -> Result<Running, StartError> {
     start_with(config, |telemetry| telemetry)
 }
@@ -92,21 +94,26 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let message_bytes_max = config.streams.message_bytes_max;
     let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
     let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    let (stopping, stopped) = watch::channel(false);
-    let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped.clone());
-    let connections = Connections::new(&service);
-    let local_addr = listener.as_ref().map(|listener| listener.local_addr);
-    let Served { runtime, end, thread, accepting } = serve(listener, Arc::clone(&connections))?;
-    let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
-    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
-    let sink: Arc<dyn Sink> = streams.clone();
-    let attachment = registry.attach(&sink);
-    let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
+    let builder = builder.with_attributes(attributes).with_exporter(exporter.clone(), config.collect_every);
+    // What is made from here on ends where it is dropped, by an error of what comes behind it.
     let telemetry = settle(builder).build().map_err(StartError::Declare)?;
+    let host = Host::start()?;
+    let runtime = host.runtime.clone();
+    let listener = listener.map(|listener| listener.into_tokio(&runtime)).transpose()?;
+    let (stopping, stopped) = watch::channel(false);
+    let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
     if !config.push.is_empty() {
         let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
     }
+    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
+    // Nothing fails any more: the backlog of events is taken, and clients are.
+    let sink: Arc<dyn Sink> = streams.clone();
+    let attachment = registry.attach(&sink);
+    let service = Service::new(registry, Arc::clone(&streams), exporter, config.access, stopped);
+    let connections = Connections::new(&service);
+    let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
+    let accepting = listener.map(|(listener, _)| runtime.spawn(tcp::accept(listener, Arc::clone(&connections))));
     if config.global {
         telemetry.set_global();
     }
@@ -118,7 +125,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
             let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
         });
     }
-    let rest = Mutex::new(Some(Rest { attachment, snapshots, end, thread, accepting }));
+    let rest = Mutex::new(Some(Rest { attachment, snapshots, accepting, host }));
     Ok(Running {
         telemetry,
         streams,
@@ -134,32 +141,42 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     })
 }
 
-struct Served {
+/// The thread that owns the runtime; dropping it ends both.
+struct Host {
     runtime: Handle,
-    end: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
-    accepting: Option<tokio::task::JoinHandle<()>>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the thread that owns the runtime, and the accepting of connections on it.
-fn serve(listener: Option<tcp::Listener>, connections: Arc<Connections>) -> Result<Served, StartError> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
-    let runtime = runtime.map_err(StartError::Runtime)?;
-    let handle = runtime.handle().clone();
-    let accepting = match listener {
-        Some(listener) => {
-            let _context = handle.enter();
-            Some(handle.spawn(tcp::accept(listener.into_tokio()?, connections)))
+impl Host {
+    /// # Errors
+    /// [`StartError::Runtime`]; there is no thread then.
+    fn start() -> Result<Self, StartError> {
+        let ((told, handle), (end, ended)) = (mpsc::channel(), oneshot::channel::<()>());
+        let body = move || {
+            let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(told.send(Err(error))),
+            };
+            let _it_is_waited_for = told.send(Ok(runtime.handle().clone()));
+            let _sender_gone_is_the_end = runtime.block_on(ended);
+            runtime.shutdown_timeout(THREADS_DEADLINE);
+        };
+        let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
+        let runtime =
+            handle.recv().unwrap_or_else(|_panicked| Err(io::Error::other("it panicked"))).map_err(StartError::Runtime)?;
+        Ok(Self { runtime, end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _a_panic_has_ended_it_too = thread.join();
         }
-        None => None,
-    };
-    let (end, ended) = oneshot::channel();
-    let body = move || {
-        let _sender_gone_is_an_end_too = runtime.block_on(ended);
-        runtime.shutdown_background(); // a callback that never returns must not hold up the program's end
-    };
-    let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
-    Ok(Served { runtime: handle, end, thread, accepting })
+    }
 }
 
 impl Running {
@@ -223,14 +240,14 @@ impl Running {
     /// # Errors
     /// A last export that failed, requests that were cut off, or messages that no collector took; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
-        let Some(Rest { attachment, snapshots, end, thread, accepting }) = self.rest.lock().take() else { return Ok(()) };
+        let Some(Rest { attachment, snapshots, accepting, host }) = self.rest.lock().take() else { return Ok(()) };
         self.service.ending.store(true, Ordering::Relaxed);
         let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
         drop(snapshots);
         drop(attachment);
         self.streams.seal();
         self.stopping.send_replace(true);
-        let (done, ended) = std::sync::mpsc::channel();
+        let (done, ended) = mpsc::channel();
         let shutdown = self.connections.shutdown();
         self.runtime.spawn(async move {
             if let Some(accepting) = accepting {
@@ -241,7 +258,7 @@ impl Running {
             let _waiting = done.send(());
         });
         let tasks = self.pushers.lock().tasks();
-        let (told, unsent) = std::sync::mpsc::channel();
+        let (told, unsent) = mpsc::channel();
         self.runtime.spawn(async move {
             let left = futures::future::join_all(tasks).await;
             let _waiting = told.send(left.into_iter().map(Result::unwrap_or_default).sum::<u64>());
@@ -253,8 +270,7 @@ impl Running {
             Ok(messages) => Err(StopError::Unsent(messages)),
             Err(_) => Err(StopError::Late),
         };
-        let _ended_already = end.send(());
-        let _a_panic_has_ended_it_too = thread.join();
+        drop(host);
         flushed.and(in_time).and(pushed)
     }
 }
