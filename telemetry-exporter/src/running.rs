@@ -110,7 +110,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     // Nothing fails any more: the backlog of events is taken, and clients are.
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
-    let service = Service::new(registry, Arc::clone(&streams), exporter, config.access, stopped);
+    let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, config.access, stopped);
     let connections = Connections::new(&service);
     let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
     let accepting = listener.map(|(listener, _)| runtime.spawn(tcp::accept(listener, Arc::clone(&connections))));
