@@ -4,15 +4,16 @@
 //! The service has a small runtime of its own on a thread of its own: a host program that blocks its runtime, or has none, does not
 //! stop its telemetry, and the other way round.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
@@ -46,7 +47,8 @@ pub struct Running {
     runtime: Handle,
     stopping: watch::Sender<bool>,
     pushers: Mutex<Pushers>,
-    rest: Mutex<Option<Rest>>,
+    /// Held while it is stopped; a callback that is dropped then may own what asks once more.
+    rest: ReentrantMutex<Cell<Option<Rest>>>,
     #[cfg(feature = "libp2p")]
     bandwidth: bool,
 }
@@ -125,7 +127,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
             let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
         });
     }
-    let rest = Mutex::new(Some(Rest { attachment, snapshots, accepting, host }));
+    let rest = ReentrantMutex::new(Cell::new(Some(Rest { attachment, snapshots, accepting, host })));
     Ok(Running {
         telemetry,
         streams,
@@ -218,7 +220,7 @@ impl Running {
     #[cfg(feature = "libp2p")]
     pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
         use crate::transport::libp2p;
-        if self.rest.lock().is_none() {
+        if self.service.ending.load(Ordering::Relaxed) {
             return Err(StartError::Stopped);
         }
         let incoming = libp2p::register(&mut control, self.bandwidth)?;
@@ -234,19 +236,29 @@ impl Running {
 
     /// Stops: collects a last time, seals all streams, lets followers read to the end, pushes what is left, and closes the connections.
     ///
-    /// Blocks for [`STOP_DEADLINE`] and [`PUSH_STOP_DEADLINE`] at most, which run at once, beside one collection. From async code call it through `spawn_blocking`. A second call
-    /// does nothing.
+    /// Blocks for some milliseconds where nothing hangs, and otherwise, one after the other, for
+    /// - the last collection, and one that runs: each up to the deadlines of its callbacks, 2 s or with the bridge 3 s. The SDK waits 5 s
+    ///   at most for it, and as long for each reader that was added;
+    /// - the pass over snapshots that runs: up to [`CALLBACK_DEADLINE`](telemetry_core::limits::CALLBACK_DEADLINE);
+    /// - clients that read, up to [`STOP_DEADLINE`], and at once collectors, up to [`PUSH_STOP_DEADLINE`], or where the service's thread
+    ///   does not get to run, both together;
+    /// - callbacks that hang on the service's threads: up to [`THREADS_DEADLINE`].
+    ///
+    /// A second call waits for the end of the first, does nothing more, and tells no error. From async code call it through
+    /// `spawn_blocking`.
     ///
     /// # Errors
     /// A last export that failed, requests that were cut off, or messages that no collector took; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
-        let Some(Rest { attachment, snapshots, accepting, host }) = self.rest.lock().take() else { return Ok(()) };
+        let rest = self.rest.lock();
+        let Some(Rest { attachment, snapshots, accepting, host }) = rest.take() else { return Ok(()) };
         self.service.ending.store(true, Ordering::Relaxed);
         let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
         drop(snapshots);
         drop(attachment);
         self.streams.seal();
         self.stopping.send_replace(true);
+        let began = Instant::now();
         let (done, ended) = mpsc::channel();
         let shutdown = self.connections.shutdown();
         self.runtime.spawn(async move {
@@ -265,7 +277,8 @@ impl Running {
         });
         let in_time = ended.recv_timeout(STOP_DEADLINE).map_err(|_| StopError::Late);
         // Each pusher ends by its deadline; what comes on top of it is for a machine that is slow.
-        let pushed = match unsent.recv_timeout(PUSH_STOP_DEADLINE + STOP_DEADLINE) {
+        let deadline = (PUSH_STOP_DEADLINE + STOP_DEADLINE).saturating_sub(began.elapsed());
+        let pushed = match unsent.recv_timeout(deadline) {
             Ok(0) => Ok(()),
             Ok(messages) => Err(StopError::Unsent(messages)),
             Err(_) => Err(StopError::Late),

@@ -1,10 +1,11 @@
-//! Starting: what remains of a start that failed, and of a telemetry that is never built.
+//! Starting and stopping: what remains of a start that failed, of a telemetry that is never built, and of a stop.
 
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -78,4 +79,25 @@ fn a_telemetry_that_is_never_built_ends_the_threads_of_its_exporters() {
     let (held, dropped) = mpsc::channel();
     drop(Telemetry::builder().with_exporter(Idle(held), Duration::from_secs(3600)));
     assert_eq!(dropped.recv_timeout(DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_second_stop_waits_for_the_first() {
+    let running = start(config());
+    let addr = running.local_addr().expect("it listens");
+    let ((entered, inside), (release, hold)) = (mpsc::channel(), mpsc::channel::<()>());
+    let hold = Mutex::new(hold);
+    // It holds up the last collection until the deadline of callbacks.
+    let hang = move |_: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+        let _the_test_has_ended = entered.send(());
+        let _released = hold.lock().expect("one at a time").recv();
+    };
+    let _gauge = running.telemetry().meter("starting").u64_observable_gauge("starting_hang").with_callback(hang).build();
+    std::thread::scope(|scope| {
+        scope.spawn(|| running.stop().expect("a callback that hangs fails no stop"));
+        inside.recv_timeout(DEADLINE).expect("the last collection");
+        running.stop().expect("it tells no error");
+        TcpListener::bind(addr).expect("the port is free when a stop has returned");
+    });
+    drop(release);
 }
