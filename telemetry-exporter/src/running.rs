@@ -293,3 +293,20 @@ impl Drop for Running {
         let _ = self.stop(); // a drop has nobody to tell
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_dropped_has_ended_its_thread_and_its_tasks() {
+        let host = Host::start().expect("a thread");
+        let (held, dropped) = mpsc::channel::<()>();
+        let _aborted = host.runtime.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(host);
+        assert_eq!(dropped.recv_timeout(STOP_DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+}
