@@ -1,6 +1,6 @@
-//! The command line, and what it and the configuration file make together: [`Settings`].
+//! The command line, and what it, the configuration file and OpenTelemetry's environment variables make together: [`Settings`].
 //!
-//! Invariant: a flag beats the file, the file beats the default.
+//! Invariant: a flag beats the file, the file beats the environment, the environment beats the default.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use libp2p::Multiaddr;
-use telemetry_exporter::{Access, Config};
+use telemetry_exporter::{Access, Config, StartError};
 
 use crate::config::{AccessType, ConfigError, File, duration_flag};
 
@@ -20,6 +20,9 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 ///
 /// Without arguments it starts a small network on this machine: itself and three peers that exchange blocks, records
 /// and pings with it until it stops.
+///
+/// It pushes to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, as OpenTelemetry's other variables say; OTEL_SERVICE_NAME is its name
+/// there, and OTEL_METRIC_EXPORT_INTERVAL the time between two collections.
 #[derive(Debug, Parser)]
 #[command(name = "ipfs-node", version)]
 pub struct Cli {
@@ -96,6 +99,7 @@ pub struct Settings {
 #[non_exhaustive]
 pub enum SettingsError {
     Config(ConfigError),
+    Environment(StartError),
     Water { low: usize, high: usize },
 }
 
@@ -103,6 +107,7 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Environment(error) => error.fmt(f),
             Self::Water { low, high } => write!(f, "--low-water, --high-water: wanted 1 <= low <= high, found {low} and {high}"),
         }
     }
@@ -111,10 +116,10 @@ impl fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 impl Cli {
-    /// Joins the flags with the configuration file.
+    /// Joins the flags with the configuration file and the environment.
     ///
     /// # Errors
-    /// When the file is wrong, or the water marks are.
+    /// When the file, a variable or the water marks are wrong.
     pub fn settings(self) -> Result<Settings, SettingsError> {
         let file = match &self.config {
             Some(path) => File::load(path).map_err(SettingsError::Config)?,
@@ -124,7 +129,8 @@ impl Cli {
         if !(1..=high).contains(&low) {
             return Err(SettingsError::Water { low, high });
         }
-        let telemetry = file.enabled.unwrap_or(true).then(|| self.telemetry(file));
+        let telemetry =
+            file.enabled.unwrap_or(true).then(|| self.telemetry(file)).transpose().map_err(SettingsError::Environment)?;
         Ok(Settings {
             telemetry,
             run_for: self.run_for,
@@ -140,9 +146,12 @@ impl Cli {
         })
     }
 
-    fn telemetry(&self, file: File) -> Config {
+    fn telemetry(&self, file: File) -> Result<Config, StartError> {
         let listen = (!self.child).then(|| self.listen.unwrap_or(LISTEN));
         let mut config = Config { listen, ..Config::default() };
+        if !self.child {
+            config = config.with_env()?; // the peers' series would be those of the node
+        }
         if let Some(every) = self.collect_every.or(file.collect_every) {
             config.collect_every = every;
         }
@@ -164,10 +173,19 @@ impl Cli {
                 Access::Restricted { peers }
             }
         };
-        let name = ("service.name".into(), "ipfs-node".into());
-        config.resource.push(name);
-        config
+        if !is_named() {
+            config.resource.push(("service.name".to_owned(), "ipfs-node".to_owned()));
+        }
+        Ok(config)
     }
+}
+
+/// Whether the environment names the service.
+fn is_named() -> bool {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let attributes = variable("OTEL_RESOURCE_ATTRIBUTES");
+    let named = attributes.split(',').any(|pair| pair.split_once('=').is_some_and(|(key, _)| key.trim() == "service.name"));
+    named || !variable("OTEL_SERVICE_NAME").is_empty()
 }
 
 #[cfg(test)]

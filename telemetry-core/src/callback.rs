@@ -9,8 +9,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,10 +67,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The text of a panic's payload.
-pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+/// The failure of a callback that panicked with this payload, which is dropped here: that is the user's code too.
+pub fn panicked(payload: Box<dyn Any + Send>) -> Failure {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a payload that is no text").to_owned()
+    let text = text.unwrap_or("a payload that is no text").to_owned();
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second); // leaked, since dropping it may panic once more, and so on
+    }
+    Failure::Panicked(text)
 }
 
 /// Counts a failure under the kind and name of its declaration.
@@ -95,7 +99,7 @@ pub fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, Failure>
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(message)) => Err(Failure::Failed(message)),
-        Err(payload) => Err(Failure::Panicked(panic_message(&*payload))),
+        Err(payload) => Err(panicked(payload)),
     }
 }
 
@@ -136,7 +140,8 @@ where
     }
     let began = Instant::now();
     let mut results: Vec<Option<Result<T, Failure>>> = callbacks.iter().map(|_| None).collect();
-    let work = Arc::new(Work { callbacks, next: AtomicUsize::new(0), deadline, ends: began.checked_add(deadline), run });
+    let runs = callbacks.iter().map(|_| AtomicU64::new(UNSTARTED)).collect();
+    let work = Arc::new(Work { callbacks, runs, next: AtomicUsize::new(0), deadline, ends: began.checked_add(deadline), run });
     let (sender, receiver) = mpsc::channel();
     let mut threads = usize::from(start(&work, &sender));
     let mut missing = results.len();
@@ -148,9 +153,8 @@ where
                 *slot = Some(result);
                 missing -= 1;
             }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
-            Err(RecvTimeoutError::Timeout) => {
+            Err(_) if left.is_zero() => break,
+            Err(_) => {
                 let unstarted = work.next.load(Ordering::Relaxed) < results.len();
                 if unstarted && threads < CALLBACK_THREADS_MAX {
                     threads += usize::from(start(&work, &sender));
@@ -158,12 +162,10 @@ where
             }
         }
     }
-    let started = work.next.swap(usize::MAX / 2, Ordering::Relaxed); // what has not started by now is not started
     let mut outcomes = Vec::with_capacity(results.len());
-    for (index, (callback, result)) in work.callbacks.iter().cloned().zip(results).enumerate() {
-        let turn = callback.turn();
-        if result.is_none() && index < started && turn.running.is_locked() {
-            turn.overdue.store(true, Ordering::Release);
+    for ((callback, run), result) in work.callbacks.iter().cloned().zip(&work.runs).zip(results) {
+        if result.is_none() {
+            callback.turn().note_late(run.swap(NEVER, Ordering::AcqRel)); // what has not started by now is not started
         }
         outcomes.push((callback, result.unwrap_or(Err(Failure::Late(deadline)))));
     }
@@ -175,8 +177,15 @@ where
     outcomes
 }
 
+/// In place of the number of a callback's run: it has not started.
+const UNSTARTED: u64 = 0;
+/// In place of it: the pass has ended, and it must not start.
+const NEVER: u64 = u64::MAX;
+
 struct Work<C, F> {
     callbacks: Vec<C>,
+    /// By callback: the number of the run that this pass has started.
+    runs: Vec<AtomicU64>,
     next: AtomicUsize,
     deadline: Duration,
     ends: Option<Instant>,
@@ -185,23 +194,16 @@ struct Work<C, F> {
 
 impl<C: Deref<Target: Called>, F> Work<C, F> {
     /// Runs one callback, after the one of another pass that runs now has ended.
-    fn one<T>(&self, callback: &C::Target) -> Result<T, Failure>
+    fn one<T>(&self, callback: &C::Target, run: &AtomicU64) -> Result<T, Failure>
     where
         F: Fn(&C::Target) -> Result<T, String>,
     {
-        let (turn, late) = (callback.turn(), Err(Failure::Late(self.deadline)));
-        // The mark alone may be left over from a callback that ended while it was made.
-        if turn.overdue.load(Ordering::Acquire) && turn.running.is_locked() {
+        let late = Err(Failure::Late(self.deadline));
+        let Some(running) = callback.turn().take(self.ends) else { return late };
+        if run.compare_exchange(UNSTARTED, running.number(), Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return late;
         }
-        let running = match self.ends {
-            Some(ends) => turn.running.try_lock_until(ends),
-            None => Some(turn.running.lock()), // a deadline beyond what the clock can tell
-        };
-        let Some(_running) = running else { return late };
-        let result = guarded(|| (self.run)(callback));
-        turn.overdue.store(false, Ordering::Release);
-        result
+        guarded(|| (self.run)(callback))
     }
 }
 
@@ -218,8 +220,8 @@ where
     aside(move || {
         loop {
             let index = work.next.fetch_add(1, Ordering::Relaxed);
-            let Some(callback) = work.callbacks.get(index) else { return };
-            let result = work.one(callback);
+            let Some((callback, run)) = work.callbacks.get(index).zip(work.runs.get(index)) else { return };
+            let result = work.one(callback, run);
             if sender.send((index, result)).is_err() {
                 return;
             }
@@ -230,4 +232,90 @@ where
 /// Runs this on a thread of its own; false when the system has no thread to give.
 pub(crate) fn aside(run: impl FnOnce() + Send + 'static) -> bool {
     thread::Builder::new().name("telemetry-callback".to_owned()).spawn(run).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Far beyond what any of these takes.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[derive(Default)]
+    struct Plain {
+        turn: Turn,
+        failures: Mutex<Vec<Failure>>,
+    }
+
+    impl Called for Plain {
+        fn turn(&self) -> &Turn {
+            &self.turn
+        }
+
+        fn failed(&self, failure: &Failure) {
+            self.failures.lock().expect("no panic").push(failure.clone());
+        }
+    }
+
+    /// A pass over one callback that says when it runs, and ends when it is released.
+    fn held(callback: &Arc<Plain>, deadline: Duration) -> (thread::JoinHandle<Result<u32, Failure>>, mpsc::Sender<()>) {
+        let ((runs, began), (release, released)) = (mpsc::channel(), mpsc::channel());
+        let (callback, released) = (Arc::clone(callback), Mutex::new(released));
+        let passing = thread::spawn(move || {
+            let run = move |_: &Plain| {
+                runs.send(()).expect("it is waited for");
+                let _released = released.lock().expect("one at a time").recv();
+                Ok(1)
+            };
+            pass(vec![callback], deadline, run).remove(0).1
+        });
+        began.recv().expect("it runs");
+        (passing, release)
+    }
+
+    #[test]
+    fn a_pass_that_waited_in_vain_makes_no_run_of_another_pass_overdue() {
+        let callback = Arc::new(Plain::default());
+        let (passing, release) = held(&callback, LONG);
+        let deadline = Duration::from_millis(1);
+        let waited = pass(vec![Arc::clone(&callback)], deadline, |_| Ok(2)).remove(0).1;
+        assert_eq!(waited, Err(Failure::Late(deadline)));
+        assert!(!callback.turn.is_overdue(), "its own pass still waits for it");
+        release.send(()).expect("it is held");
+        assert_eq!(passing.join().expect("no panic"), Ok(1));
+        assert_eq!(pass(vec![Arc::clone(&callback)], LONG, |_| Ok(3)).remove(0).1, Ok(3));
+    }
+
+    #[test]
+    fn a_run_is_overdue_from_its_deadline_to_its_end() {
+        let callback = Arc::new(Plain::default());
+        let (passing, release) = held(&callback, Duration::from_millis(1));
+        let deadline = Duration::from_millis(1);
+        assert_eq!(passing.join().expect("no panic"), Err(Failure::Late(deadline)));
+        assert!(callback.turn.is_overdue());
+        assert_eq!(pass(vec![Arc::clone(&callback)], LONG, |_| Ok(2)).remove(0).1, Err(Failure::Late(LONG)), "nobody waits");
+        release.send(()).expect("it is held");
+        while callback.turn.is_overdue() {
+            thread::yield_now();
+        }
+        assert_eq!(pass(vec![Arc::clone(&callback)], LONG, |_| Ok(3)).remove(0).1, Ok(3));
+    }
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic_any(Bomb);
+        }
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_it_is_dropped_is_one_failure() {
+        let failed = guarded::<()>(|| panic_any(Bomb));
+        assert_eq!(failed, Err(Failure::Panicked("a payload that is no text".to_owned())));
+        assert_eq!(guarded::<()>(|| panic!("as {}", "usual")), Err(Failure::Panicked("as usual".to_owned())));
+    }
 }

@@ -132,3 +132,26 @@ pub fn collect(registry: &Registry, deadline: Duration) -> Collection {
     };
     Collection { time_ns: frame.time_ns(), metrics: frame.metrics().iter().map(reading).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declaration::Declaration;
+    use crate::label::LabelSet;
+
+    #[test]
+    fn no_point_is_before_the_start_of_its_series_when_the_clock_goes_back() {
+        let declaration: &'static Declaration = Box::leak(Box::new(Declaration::new("stepped")));
+        let mut frame = Frame::default();
+        // Two series that began at 100 and 200, read by a clock that went back, and then went on.
+        for (now_ns, time_ns) in [(50, 200), (150, 200), (300, 300)] {
+            frame.begin(now_ns);
+            frame.metric(0, declaration, MetricKind::Counter);
+            frame.number(1, 100, Shape::U64, 7, LabelSet::default);
+            frame.number(2, 200, Shape::U64, 8, LabelSet::default);
+            frame.end();
+            assert_eq!(frame.time_ns(), time_ns);
+            assert_eq!(frame.series().iter().map(|row| row.start_ns).collect::<Vec<_>>(), [100, 200]);
+        }
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::callback;
 use crate::element::Element;
 use crate::entry::{Entry, EntryRef};
 use crate::hub::{EVENTS_DROPPED, EventLoss, GLOBAL_HUB, Hub};
@@ -101,8 +101,8 @@ impl<T: Serialize> Event<T> {
 
     fn emit_through(&self, record: &T, buffer: &mut Vec<u8>) {
         buffer.clear();
-        let serialized = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut *buffer, record)));
-        if !matches!(serialized, Ok(Ok(()))) {
+        let serialized = callback::guarded(|| serde_json::to_writer(&mut *buffer, record).map_err(|error| error.to_string()));
+        if serialized.is_err() {
             EVENTS_DROPPED.with(EventLoss::Unserializable).inc();
         } else if buffer.len() > RECORD_BYTES_MAX {
             EVENTS_DROPPED.with(EventLoss::TooLarge).inc();

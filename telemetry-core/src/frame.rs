@@ -99,7 +99,7 @@ struct Pass {
 }
 
 impl Frame {
-    /// When it was read, in Unix nanoseconds.
+    /// When it was read, in Unix nanoseconds; never before the frame before, or the start of a series.
     pub fn time_ns(&self) -> u64 {
         self.time_ns
     }
@@ -207,7 +207,9 @@ impl Frame {
         }
     }
 
-    /// A series that a function told; those of one metric come in the order of their labels. It begins at the start of the process, or where it is new, at the reading before.
+    /// A series that a function told; those of one metric come in the order of their labels. It begins when all sums do, or where it
+    /// is new, at the reading before: so OpenTelemetry has it of asynchronous instruments ("Start timestamps" in its SDK's
+    /// specification), which were created then. What the function counts may have begun earlier.
     pub(crate) fn observed(&mut self, at: usize, point: Point) {
         let (shape, bits) = match point.value {
             Value::U64(value) => (Shape::U64, value),
@@ -278,6 +280,7 @@ impl Frame {
     fn push(&mut self, identity: Identity, row: SeriesRow, value: u64) {
         self.differ();
         let Some((place, declaration, kind)) = self.pass.metric else { return };
+        self.time_ns = self.time_ns.max(row.start_ns); // where the clock went back since the series began
         let next = self.pass.next;
         match self.metrics.last_mut().filter(|metric| metric.place == place) {
             Some(metric) => metric.series.end += 1,

@@ -68,11 +68,22 @@ struct Inner {
 pub struct TelemetryBuilder {
     registry: Arc<Registry>,
     provider: MeterProviderBuilder,
+    unbuilt: Unbuilt,
     resource: Option<Resource>,
     views: Views,
     deadline: Duration,
     bridge: bool,
     global: bool,
+}
+
+/// Ends the threads of the exporters' readers where no telemetry comes to be: each holds itself, and ends with a provider alone.
+#[derive(Default)]
+struct Unbuilt(Vec<Box<dyn Fn() + Send + Sync>>);
+
+impl Drop for Unbuilt {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|end| end());
+    }
 }
 
 impl Telemetry {
@@ -84,6 +95,7 @@ impl Telemetry {
         TelemetryBuilder {
             registry: Registry::new(),
             provider: SdkMeterProvider::builder(),
+            unbuilt: Unbuilt::default(),
             resource: None,
             views: Views::default(),
             deadline: CALLBACK_DEADLINE,
@@ -242,7 +254,9 @@ impl TelemetryBuilder {
         if !every.is_zero() {
             self.deadline = self.deadline.min(every / 2); // so that a stuck callback delays no collection
         }
-        self.provider = self.provider.with_reader(PeriodicReader::builder(exporter).with_interval(every).build());
+        let reader = PeriodicReader::builder(exporter).with_interval(every).build(); // which starts its thread
+        self.provider = self.provider.with_reader(reader.clone());
+        self.unbuilt.0.push(Box::new(move || drop(SdkMeterProvider::builder().with_reader(reader.clone()).build())));
         self
     }
 
@@ -296,9 +310,13 @@ impl TelemetryBuilder {
     /// Checks the declarations and starts the readers.
     ///
     /// # Errors
-    /// The first mistake among the linked declarations, such as a name that two crates use.
-    pub fn build(self) -> Result<Telemetry, DeclareError> {
-        self.registry.validate()?;
+    /// The first mistake among the linked declarations, such as a name that two crates use. The readers have ended then.
+    pub fn build(mut self) -> Result<Telemetry, DeclareError> {
+        self.unbuilt.0.clear();
+        if let Err(error) = self.registry.validate() {
+            drop(self.provider.build()); // which ends the readers
+            return Err(error);
+        }
         let resource = self.resource.unwrap_or_else(otel::from_environment);
         let (provider, own) = self.views.apply(self.provider.with_resource(resource));
         let provider = provider.build();
@@ -333,7 +351,7 @@ fn heartbeat(
     let _it_lives_with_the_provider = provider
         .meter_with_scope(scope)
         .u64_observable_counter("telemetry_collections")
-        .with_description("Collections of all metrics.")
+        .with_description("Collections of all metrics, those of each reader: two readers make two at an interval.")
         .with_unit("{collection}")
         .with_callback(move |observer| {
             observables.pass(deadline);

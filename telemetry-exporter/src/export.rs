@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use telemetry_core::Registry;
 use telemetry_core::collect::Collector;
 use telemetry_core::limits::CALLBACK_DEADLINE;
+use tokio::sync::watch;
 
 use crate::otlp::{self, Encoder};
 use crate::sdk;
@@ -32,8 +33,8 @@ struct Inner {
     encoding: Mutex<Encoding>,
     streams: Arc<Streams>,
     deadline: Duration,
-    /// What the SDK collected last, for readers between two exports.
-    sdk: Mutex<ResourceMetrics>,
+    /// What the SDK collected last, for readers between two exports; none before the first.
+    sdk: watch::Sender<Option<ResourceMetrics>>,
     ended: AtomicBool,
 }
 
@@ -49,17 +50,29 @@ impl StreamExporter {
         // Callbacks may take half of an interval, so that a stuck one delays no collection.
         let deadline = CALLBACK_DEADLINE.min(every / 2);
         let encoding = Encoding { collector: Collector::new(&registry), encoder: Encoder::new(message_bytes_max) };
-        let (encoding, sdk, ended) = (Mutex::new(encoding), Mutex::default(), AtomicBool::new(false));
+        let (encoding, sdk, ended) = (Mutex::new(encoding), watch::Sender::default(), AtomicBool::new(false));
         Self { inner: Arc::new(Inner { registry, encoding, streams, deadline, sdk, ended }) }
     }
 
-    /// Everything as it is now: the registry is read anew, beside what the SDK collected last.
+    /// Everything as it is now: the registry is read anew, beside what the SDK collected last. Before its first collection there is
+    /// no resource, and nothing that was recorded through OpenTelemetry's API.
     pub fn current(&self) -> ResourceMetrics {
         let mut collector = Collector::new(&self.inner.registry);
         let own = otlp::metrics(collector.collect(self.inner.deadline));
-        let mut metrics = self.inner.sdk.lock().clone();
+        let mut metrics = self.inner.sdk.borrow().clone().unwrap_or_default();
         metrics.scope_metrics.extend(own);
         metrics
+    }
+
+    /// Waits until the SDK has collected a first time.
+    pub(crate) async fn collected(&self) {
+        let mut sdk = self.inner.sdk.subscribe();
+        let _its_sender_is_here = sdk.wait_for(Option::is_some).await;
+    }
+
+    /// Whether the SDK has collected a first time.
+    pub(crate) fn has_collected(&self) -> bool {
+        self.inner.sdk.borrow().is_some()
     }
 
     fn export_now(&self, metrics: &data::ResourceMetrics) -> OTelSdkResult {
@@ -67,7 +80,7 @@ impl StreamExporter {
             return Err(OTelSdkError::AlreadyShutdown);
         }
         let sdk = sdk::from_sdk(metrics);
-        self.inner.sdk.lock().clone_from(&sdk);
+        self.inner.sdk.send_replace(Some(sdk.clone()));
         let Encoding { collector, encoder } = &mut *self.inner.encoding.lock();
         let frame = collector.collect(self.inner.deadline);
         let messages = encoder.encode(frame, sdk);

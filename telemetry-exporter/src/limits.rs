@@ -47,6 +47,13 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a graceful stop waits for the requests that are under way.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long the end of the service's threads waits for what blocks them, such as a callback that never returns. That is left behind.
+pub const THREADS_DEADLINE: Duration = Duration::from_millis(100);
+
+/// How long a scrape waits for the first collection of the OpenTelemetry SDK, which it causes: the deadlines of all callbacks, and some
+/// more. Beyond it a scrape has no resource, and nothing that was recorded through OpenTelemetry's API.
+pub const FIRST_SCRAPE_DEADLINE: Duration = Duration::from_secs(3);
+
 /// How long one rpc may take. The caller gets DEADLINE_EXCEEDED beyond it.
 pub const RPC_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -1,16 +1,19 @@
-//! Starting and stopping: the streams, the SDK's reader, the snapshots' thread and the service, in this order and back.
+//! Starting and stopping: the SDK's reader, the runtime, the pushers, the snapshots' thread and the service, in this order and back.
 //!
+//! Invariant: of a start that fails nothing remains. What may fail comes first, and what others see, the events and the port, last.
 //! The service has a small runtime of its own on a thread of its own: a host program that blocks its runtime, or has none, does not
 //! stop its telemetry, and the other way round.
 
+use std::cell::Cell;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
@@ -19,7 +22,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
-use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE};
+use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE, THREADS_DEADLINE};
 use crate::push::{PushState, Pushers};
 use crate::service::Service;
 use crate::snapshots::Snapshots;
@@ -44,7 +47,8 @@ pub struct Running {
     runtime: Handle,
     stopping: watch::Sender<bool>,
     pushers: Mutex<Pushers>,
-    rest: Mutex<Option<Rest>>,
+    /// Held while it is stopped; a callback that is dropped then may own what asks once more.
+    rest: ReentrantMutex<Cell<Option<Rest>>>,
     #[cfg(feature = "libp2p")]
     bandwidth: bool,
 }
@@ -53,9 +57,8 @@ pub struct Running {
 struct Rest {
     attachment: Attachment,
     snapshots: Snapshots,
-    end: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
     accepting: Option<tokio::task::JoinHandle<()>>,
+    host: Host,
 }
 
 /// Starts the telemetry of this program.
@@ -63,7 +66,8 @@ struct Rest {
 /// May be called from anywhere, inside a runtime or without one.
 ///
 /// # Errors
-/// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then.
+/// A setting that cannot be, two declarations of one name, an address that is taken, a system without threads: nothing runs then, the
+/// port is free, and the events so far are kept for the next start.
 pub fn start(config: Config) -> Result<Running, StartError> {
     start_with(config, |telemetry| telemetry)
 }
@@ -92,21 +96,26 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let message_bytes_max = config.streams.message_bytes_max;
     let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
     let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    let (stopping, stopped) = watch::channel(false);
-    let service = Service::new(Arc::clone(&registry), Arc::clone(&streams), exporter.clone(), config.access, stopped.clone());
-    let connections = Connections::new(&service);
-    let local_addr = listener.as_ref().map(|listener| listener.local_addr);
-    let Served { runtime, end, thread, accepting } = serve(listener, Arc::clone(&connections))?;
-    let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
-    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
-    let sink: Arc<dyn Sink> = streams.clone();
-    let attachment = registry.attach(&sink);
-    let builder = builder.with_attributes(attributes).with_exporter(exporter, config.collect_every);
+    let builder = builder.with_attributes(attributes).with_exporter(exporter.clone(), config.collect_every);
+    // What is made from here on ends where it is dropped, by an error of what comes behind it.
     let telemetry = settle(builder).build().map_err(StartError::Declare)?;
+    let host = Host::start()?;
+    let runtime = host.runtime.clone();
+    let listener = listener.map(|listener| listener.into_tokio(&runtime)).transpose()?;
+    let (stopping, stopped) = watch::channel(false);
+    let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
     if !config.push.is_empty() {
         let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
     }
+    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
+    // Nothing fails any more: the backlog of events is taken, and clients are.
+    let sink: Arc<dyn Sink> = streams.clone();
+    let attachment = registry.attach(&sink);
+    let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, config.access, stopped);
+    let connections = Connections::new(&service);
+    let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
+    let accepting = listener.map(|(listener, _)| runtime.spawn(tcp::accept(listener, Arc::clone(&connections))));
     if config.global {
         telemetry.set_global();
     }
@@ -118,7 +127,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
             let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
         });
     }
-    let rest = Mutex::new(Some(Rest { attachment, snapshots, end, thread, accepting }));
+    let rest = ReentrantMutex::new(Cell::new(Some(Rest { attachment, snapshots, accepting, host })));
     Ok(Running {
         telemetry,
         streams,
@@ -134,32 +143,42 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     })
 }
 
-struct Served {
+/// The thread that owns the runtime; dropping it ends both.
+struct Host {
     runtime: Handle,
-    end: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
-    accepting: Option<tokio::task::JoinHandle<()>>,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the thread that owns the runtime, and the accepting of connections on it.
-fn serve(listener: Option<tcp::Listener>, connections: Arc<Connections>) -> Result<Served, StartError> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
-    let runtime = runtime.map_err(StartError::Runtime)?;
-    let handle = runtime.handle().clone();
-    let accepting = match listener {
-        Some(listener) => {
-            let _context = handle.enter();
-            Some(handle.spawn(tcp::accept(listener.into_tokio()?, connections)))
+impl Host {
+    /// # Errors
+    /// [`StartError::Runtime`]; there is no thread then.
+    fn start() -> Result<Self, StartError> {
+        let ((told, handle), (end, ended)) = (mpsc::channel(), oneshot::channel::<()>());
+        let body = move || {
+            let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("telemetry-service").enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(told.send(Err(error))),
+            };
+            let _it_is_waited_for = told.send(Ok(runtime.handle().clone()));
+            let _sender_gone_is_the_end = runtime.block_on(ended);
+            runtime.shutdown_timeout(THREADS_DEADLINE);
+        };
+        let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
+        let runtime =
+            handle.recv().unwrap_or_else(|_panicked| Err(io::Error::other("it panicked"))).map_err(StartError::Runtime)?;
+        Ok(Self { runtime, end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _a_panic_has_ended_it_too = thread.join();
         }
-        None => None,
-    };
-    let (end, ended) = oneshot::channel();
-    let body = move || {
-        let _sender_gone_is_an_end_too = runtime.block_on(ended);
-        runtime.shutdown_background(); // a callback that never returns must not hold up the program's end
-    };
-    let thread = thread::Builder::new().name("telemetry".to_owned()).spawn(body).map_err(StartError::Runtime)?;
-    Ok(Served { runtime: handle, end, thread, accepting })
+    }
 }
 
 impl Running {
@@ -201,7 +220,7 @@ impl Running {
     #[cfg(feature = "libp2p")]
     pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
         use crate::transport::libp2p;
-        if self.rest.lock().is_none() {
+        if self.service.ending.load(Ordering::Relaxed) {
             return Err(StartError::Stopped);
         }
         let incoming = libp2p::register(&mut control, self.bandwidth)?;
@@ -217,20 +236,30 @@ impl Running {
 
     /// Stops: collects a last time, seals all streams, lets followers read to the end, pushes what is left, and closes the connections.
     ///
-    /// Blocks for [`STOP_DEADLINE`] and [`PUSH_STOP_DEADLINE`] at most, which run at once, beside one collection. From async code call it through `spawn_blocking`. A second call
-    /// does nothing.
+    /// Blocks for some milliseconds where nothing hangs, and otherwise, one after the other, for
+    /// - the last collection, and one that runs: each up to the deadlines of its callbacks, 2 s or with the bridge 3 s. The SDK waits 5 s
+    ///   at most for it, and as long for each reader that was added;
+    /// - the pass over snapshots that runs: up to [`CALLBACK_DEADLINE`](telemetry_core::limits::CALLBACK_DEADLINE);
+    /// - clients that read, up to [`STOP_DEADLINE`], and at once collectors, up to [`PUSH_STOP_DEADLINE`], or where the service's thread
+    ///   does not get to run, both together;
+    /// - callbacks that hang on the service's threads: up to [`THREADS_DEADLINE`].
+    ///
+    /// A second call waits for the end of the first, does nothing more, and tells no error. From async code call it through
+    /// `spawn_blocking`.
     ///
     /// # Errors
     /// A last export that failed, requests that were cut off, or messages that no collector took; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
-        let Some(Rest { attachment, snapshots, end, thread, accepting }) = self.rest.lock().take() else { return Ok(()) };
+        let rest = self.rest.lock();
+        let Some(Rest { attachment, snapshots, accepting, host }) = rest.take() else { return Ok(()) };
         self.service.ending.store(true, Ordering::Relaxed);
         let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
         drop(snapshots);
         drop(attachment);
         self.streams.seal();
         self.stopping.send_replace(true);
-        let (done, ended) = std::sync::mpsc::channel();
+        let began = Instant::now();
+        let (done, ended) = mpsc::channel();
         let shutdown = self.connections.shutdown();
         self.runtime.spawn(async move {
             if let Some(accepting) = accepting {
@@ -241,20 +270,20 @@ impl Running {
             let _waiting = done.send(());
         });
         let tasks = self.pushers.lock().tasks();
-        let (told, unsent) = std::sync::mpsc::channel();
+        let (told, unsent) = mpsc::channel();
         self.runtime.spawn(async move {
             let left = futures::future::join_all(tasks).await;
             let _waiting = told.send(left.into_iter().map(Result::unwrap_or_default).sum::<u64>());
         });
         let in_time = ended.recv_timeout(STOP_DEADLINE).map_err(|_| StopError::Late);
         // Each pusher ends by its deadline; what comes on top of it is for a machine that is slow.
-        let pushed = match unsent.recv_timeout(PUSH_STOP_DEADLINE + STOP_DEADLINE) {
+        let deadline = (PUSH_STOP_DEADLINE + STOP_DEADLINE).saturating_sub(began.elapsed());
+        let pushed = match unsent.recv_timeout(deadline) {
             Ok(0) => Ok(()),
             Ok(messages) => Err(StopError::Unsent(messages)),
             Err(_) => Err(StopError::Late),
         };
-        let _ended_already = end.send(());
-        let _a_panic_has_ended_it_too = thread.join();
+        drop(host);
         flushed.and(in_time).and(pushed)
     }
 }
@@ -262,5 +291,22 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.stop(); // a drop has nobody to tell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_dropped_has_ended_its_thread_and_its_tasks() {
+        let host = Host::start().expect("a thread");
+        let (held, dropped) = mpsc::channel::<()>();
+        let _aborted = host.runtime.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(host);
+        assert_eq!(dropped.recv_timeout(STOP_DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }

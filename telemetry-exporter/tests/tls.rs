@@ -2,7 +2,7 @@
 
 #![allow(missing_docs)]
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,12 +139,14 @@ async fn a_collector_that_is_not_trusted_or_does_not_know_the_client_gets_nothin
 }
 
 #[test]
-fn a_file_that_is_no_certificate_is_an_error_of_the_start_that_names_it() {
+fn a_file_that_is_no_certificate_is_an_error_of_the_start_that_names_it_and_leaves_the_port_free() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let addr = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it listens");
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         let tls = Tls { certificate: Some(path.clone()), ..Tls::default() };
         let push = Push { endpoint: "https://localhost:1".to_owned(), protocol, tls, ..Push::default() };
-        let error = telemetry_exporter::start(Config { listen: None, push: vec![push], ..Config::default() });
+        let error = telemetry_exporter::start(Config { listen: Some(addr), push: vec![push], ..Config::default() });
+        drop(TcpListener::bind(addr).expect("the port is free at once"));
         let error = error.err().expect("it cannot start").to_string();
         assert_eq!(error, format!("push tls: {}: no certificate in PEM", path.display()));
     }

@@ -8,6 +8,7 @@ mod bad_input;
 mod binaries;
 mod builds;
 mod clients;
+mod environment;
 mod outside;
 mod resume;
 mod seed;

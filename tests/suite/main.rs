@@ -20,5 +20,6 @@ mod otel_views;
 mod prometheus;
 mod push;
 mod service;
+mod starting;
 mod structure;
 mod support;

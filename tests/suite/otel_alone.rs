@@ -1,6 +1,5 @@
 //! What belongs to the whole process, OpenTelemetry's global provider and the environment: each test runs in a process of its own.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -13,23 +12,10 @@ use telemetry_core::limits::OTEL_BACKLOG_MAX;
 use telemetry_core::{Telemetry, Value, otel};
 use telemetry_exporter::Running;
 
-use crate::support::{collected, config, exported, metrics, number, numbers, start, until, value};
+use crate::support::{self, collected, config, exported, metrics, number, numbers, start, until, value};
 
-/// Set in a process that runs one test.
-const ALONE: &str = "TELEMETRY_TEST_ALONE";
-
-/// Goes on in a process of its own: true in that, and after it in the one that started it false.
 fn is_alone(test: &str, environment: &[(&str, &str)]) -> bool {
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", &format!("otel_alone::{test}"), "--nocapture"]).env(ALONE, "1");
-    command.env_remove("OTEL_SERVICE_NAME").env_remove("OTEL_RESOURCE_ATTRIBUTES").envs(environment.iter().copied());
-    let output = command.output().expect("it starts again");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    false
+    support::is_alone(&format!("otel_alone::{test}"), environment)
 }
 
 /// How many measurements were rejected while this ran, beside those that each reading rejects for other tests.

@@ -271,3 +271,16 @@ async fn a_series_that_is_removed_leaves_the_bridge_too() {
     telemetry.force_flush().expect("collected");
     assert_eq!(seen(), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collections_are_counted_for_all_readers_together_and_the_description_says_so() {
+    let foreign = Foreign::default();
+    let running = start_with(config(), |telemetry| telemetry.with_exporter(foreign.clone(), Duration::from_secs(3600)));
+    let running = running.expect("a free port and valid declarations");
+    let collected = collected(&running).await;
+    let own = number(&collected, "telemetry_collections").expect("it is collected");
+    let of_foreign = foreign.0.lock().expect("no panic")["telemetry_collections"].clone();
+    assert_ne!(of_foreign, [format!("{own} by 0 {{collection}} telemetry-core")], "no two collections have one number");
+    let description = &metrics(&collected, "telemetry_collections")[0].1.description;
+    assert_eq!(description, "Collections of all metrics, those of each reader: two readers make two at an interval.");
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use opentelemetry::metrics::MeterProvider;
 use telemetry_core::{Declaration, Event, Property, RpcError, Value, property};
 use telemetry_exporter::client::{Client, GapReason, Place, PullOptions, Pulled};
 use telemetry_exporter::limits::ANSWER_BYTES_MAX;
@@ -278,6 +279,20 @@ async fn http_answers_health_and_prometheus_text_on_the_same_port() {
     let unknown = http(&running, "/metricz").await;
     assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("nothing is at /metricz"), "{unknown}");
     assert!(text.contains("\ndecl_observed_bytes_total{otel_scope_name=\"tests\""), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_scrape_tells_the_resource_and_what_was_recorded_through_opentelemetry() {
+    let mut config = config();
+    config.resource = vec![("service.name".to_owned(), "scraped at once".to_owned())];
+    let running = start(config);
+    running.telemetry().meter("service").u64_counter("svc_first").build().add(3, &[]);
+    let texts = tokio::join!(http(&running, "/metrics"), http(&running, "/metrics"));
+    for text in [texts.0, texts.1] {
+        assert!(text.contains("\ntarget_info{") && text.contains("service_name=\"scraped at once\""), "{text}");
+        assert!(text.contains("\nsvc_first_total{otel_scope_name=\"service\"} 3\n"), "{text}");
+        assert!(text.contains("\ntelemetry_collections_total{"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,6 +98,22 @@ fn each_outside_world_has_its_room() {
 }
 
 #[test]
+fn every_variable_of_the_environment_that_is_read_is_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("text");
+    let mut found = 0;
+    for file in ["telemetry-exporter/src/push/environment.rs", "telemetry-core/src/otel/resource.rs"] {
+        let text = code(&fs::read_to_string(root().join(file)).expect("text"));
+        let is_name = |word: &&str| word.len() > 3 && word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+        for word in text.split('"').filter(is_name) {
+            found += 1;
+            let whole = [format!("`{word}`"), format!("`…_{word}`"), format!("_{word}_")]; // the last is a signal
+            assert!(whole.iter().any(|word| readme.contains(word)), "README.md does not tell of {word}, which {file} reads");
+        }
+    }
+    assert!(found > 15, "{found} variables");
+}
+
+#[test]
 fn files_stay_readable() {
     for name in ["telemetry-core", "telemetry-exporter", "telemetry-macros"] {
         for (file, text) in files(&root().join(name).join("src")) {

@@ -1,6 +1,7 @@
 //! A server on a free port, and clients of it.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point};
@@ -9,6 +10,23 @@ use telemetry_core::collect::collect;
 use telemetry_core::{Point, Registry, Value};
 use telemetry_exporter::client::{Client, Message, Place, PullOptions, Pulled};
 use telemetry_exporter::{Config, Running};
+
+/// Set in a process that runs one test.
+const ALONE: &str = "TELEMETRY_TEST_ALONE";
+
+/// Goes on in a process of its own, with this test alone: true in that, and after it in the one that started it false.
+pub fn is_alone(test: &str, environment: &[(&str, &str)]) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture"]).env(ALONE, "1");
+    command.env_remove("OTEL_SERVICE_NAME").env_remove("OTEL_RESOURCE_ATTRIBUTES").envs(environment.iter().copied());
+    let output = command.output().expect("it starts again");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
 
 /// Long enough for any machine; a test that needs it has failed.
 pub const DEADLINE: Duration = Duration::from_secs(30);

@@ -14,6 +14,9 @@ use crate::value::{Point, Value};
 ///
 /// What is infinite or not a number, a second number for the same labels, and what is beyond
 /// [`SERIES_MAX`](crate::limits::SERIES_MAX) sets is dropped and counted in `telemetry_measurements_rejected`.
+///
+/// A counter's points start when the telemetry did, and those of a series that comes later at the collection before, as OpenTelemetry
+/// has it of asynchronous instruments. A function that tells what was counted before that makes the first rate alone too high.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what an observed metric returns",
     note = "wanted `u64`, `i64` or `f64`, an `Option` of one, or a `Vec<(L, N)>` with `L: Labels`"

@@ -14,7 +14,8 @@
 //! | `process.uptime` | – | Linux |
 //!
 //! What is not known is absent, and never zero. The counters include the threads that have ended; after a fork the child's begin at
-//! zero. They count from the start of the process, also what was before the telemetry started.
+//! zero. They count from the start of the process, also what was before the telemetry started. The start of their points is the
+//! telemetry's all the same, as it is of all observed counters, so the rate of the first interval alone may be too high.
 //! Cost: one call of the system, three files of `/proc` and the size of a folder a collection, some 0.2 ms in a debug build.
 //!
 //! Not here: `process.cpu.utilization`, which is the rate of `process.cpu.time` over the number of cores and would differ for each

@@ -14,7 +14,8 @@ use tonic::Status;
 use super::Service;
 use crate::prometheus::{Exposition, accepts_gzip, expose};
 
-/// `/metrics`: the registry as it is now, beside what the OpenTelemetry SDK collected last.
+/// `/metrics`: the registry as it is now, beside what the OpenTelemetry SDK collected last; the first scrape makes it collect where it
+/// has not yet.
 pub fn metrics(service: Arc<Service>) -> Router {
     Router::new().route("/metrics", get(scrape)).with_state(service)
 }
@@ -39,6 +40,7 @@ async fn scrape(State(service): State<Arc<Service>>, headers: HeaderMap) -> Resp
     let gzip = accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
     let room = Arc::clone(&service.evaluations).acquire_owned().await;
     let Ok(room) = room else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    service.first_collection().await;
     let exporter = service.exporter.clone();
     // Collectors and observed functions are the user's, and may block.
     let collecting = tokio::task::spawn_blocking(move || {

@@ -9,15 +9,15 @@ mod read;
 mod rpcs;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use telemetry_core::Registry;
+use telemetry_core::{Registry, Telemetry};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::config::Access;
 use crate::export::StreamExporter;
-use crate::limits::{EVALUATIONS_MAX, REQUEST_BYTES_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, REQUEST_BYTES_MAX};
 use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
 
@@ -28,6 +28,7 @@ use rpcs::Rpcs;
 /// What all requests share.
 pub struct Service {
     pub session: Uuid,
+    pub telemetry: Telemetry,
     pub registry: Arc<Registry>,
     pub streams: Arc<Streams>,
     pub exporter: StreamExporter,
@@ -39,11 +40,13 @@ pub struct Service {
     pub rpcs: Rpcs,
     /// Room for passes over the user's functions.
     pub evaluations: Arc<Semaphore>,
+    /// Whether a first collection was asked for.
+    asked: AtomicBool,
 }
 
 impl Service {
     pub fn new(
-        registry: Arc<Registry>,
+        telemetry: Telemetry,
         streams: Arc<Streams>,
         exporter: StreamExporter,
         access: Access,
@@ -51,7 +54,8 @@ impl Service {
     ) -> Arc<Self> {
         Arc::new(Self {
             session: Uuid::new_v4(),
-            registry,
+            registry: Arc::clone(telemetry.registry()),
+            telemetry,
             streams,
             exporter,
             access,
@@ -59,7 +63,21 @@ impl Service {
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
+            asked: AtomicBool::new(false),
         })
+    }
+
+    /// Lets the SDK collect where it has not yet, once, and waits for it.
+    async fn first_collection(&self) {
+        if self.exporter.has_collected() {
+            return;
+        }
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            let telemetry = self.telemetry.clone();
+            // What fails here fails at the next interval too, where it is told.
+            tokio::task::spawn_blocking(move || telemetry.force_flush());
+        }
+        let _late = tokio::time::timeout(FIRST_SCRAPE_DEADLINE, self.exporter.collected()).await;
     }
 
     /// All routes. Each connection adds its [`Identity`] to its requests.

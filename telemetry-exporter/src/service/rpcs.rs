@@ -72,7 +72,7 @@ async fn answer(entry: &EntryRef, json: String) -> Answer {
             None => Err(RpcError::not_found("it is no rpc")),
         }
     });
-    called.catch_unwind().await.map_err(|payload| Failure::Panicked(callback::panic_message(&*payload)))
+    called.catch_unwind().await.map_err(callback::panicked)
 }
 
 fn finish(entry: &EntryRef, answer: Answer) -> Result<String, Status> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::connection::Connections;
 use crate::error::StartError;
@@ -16,7 +17,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// A socket that listens, before the runtime runs, so that a taken port is an error of the start.
 pub struct Listener {
     socket: std::net::TcpListener,
-    pub local_addr: SocketAddr,
+    local_addr: SocketAddr,
 }
 
 /// # Errors
@@ -30,12 +31,14 @@ pub fn listen(addr: SocketAddr) -> Result<Listener, StartError> {
 }
 
 impl Listener {
-    /// Hands the socket to the runtime of this context.
+    /// Hands the socket to this runtime, and tells its address.
     ///
     /// # Errors
     /// [`StartError::Listen`].
-    pub fn into_tokio(self) -> Result<TcpListener, StartError> {
-        TcpListener::from_std(self.socket).map_err(|error| StartError::Listen(self.local_addr, error))
+    pub fn into_tokio(self, runtime: &Handle) -> Result<(TcpListener, SocketAddr), StartError> {
+        let _context = runtime.enter();
+        let listener = TcpListener::from_std(self.socket).map_err(|error| StartError::Listen(self.local_addr, error))?;
+        Ok((listener, self.local_addr))
     }
 }
 
