@@ -4,7 +4,7 @@
 //! many times the one is of the other, and what this library takes a series in nanoseconds. `recorded` is which part of the series is
 //! recorded before each collection: none, every eighth or all. The two take turns, three collections each: what comes first is of
 //! the later two, and "far" of the first, for which the memory of the processor is full of the other's.
-//! `--rounds N` and `--only case/series` choose.
+//! `--rounds N` and `--only case/series/recorded` choose.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -172,7 +172,10 @@ fn main() {
     for (name, case) in [("exponential", Case::Exponential), ("explicit", Case::Explicit), ("counter", Case::Counter)] {
         // Ascending, and counters last: cells that were used once are read for good.
         for size in SIZES {
-            if !format!("{name}/{size}/").starts_with(&only) {
+            let is_chosen = |recorded: &str| format!("{name}/{size}/{recorded}").starts_with(&only);
+            let modes = [("none", None), ("eighth", Some(8)), ("all", Some(1))];
+            let modes: Vec<_> = modes.into_iter().filter(|(recorded, _)| is_chosen(recorded)).collect();
+            if modes.is_empty() {
                 continue;
             }
             let calls: Vec<_> = (0..size).map(|n| Call { method: ["get", "put", "post", "list"][n % 4], code: n as u32 }).collect();
@@ -183,13 +186,15 @@ fn main() {
             all();
             (0..4).for_each(|time| attributes.iter().enumerate().for_each(|(n, labels)| sdk_record(labels, n + time)));
             let (mut collector, mut encoder) = (Collector::new(&Registry::new()), Encoder::new(MESSAGE_BYTES_MAX));
-            for (recorded, every) in [("none", None), ("eighth", Some(8)), ("all", Some(1))] {
+            for (recorded, every) in modes {
                 let (mut ours, mut theirs) = (Times::default(), Times::default());
                 for round in 0..rounds + 1 {
                     // Which of the series are recorded, and what.
                     let some = |turn: usize| {
-                        let time = round * 3 + turn;
-                        every.into_iter().flat_map(move |every| (time % every..size).step_by(every).map(move |n| (n, n + time)))
+                        let first = every.map_or(0, |every| round % every);
+                        every
+                            .into_iter()
+                            .flat_map(move |every| (first..size).step_by(every).map(move |n| (n, n + round * 3 + turn)))
                     };
                     ours.take(
                         |turn| some(turn).for_each(|(n, value)| case.record(calls[n], value)),

@@ -18,6 +18,8 @@ pub struct Changing {
     points: Vec<Point>,
     /// Of all points, one after the other.
     attributes: Vec<u8>,
+    /// How long all points are with their heads.
+    points_len: usize,
 }
 
 /// The point of one series.
@@ -42,7 +44,7 @@ impl Point {
 impl Changing {
     /// One without series, of which the first will be this.
     pub fn new(prefix: Vec<u8>, first: usize) -> Self {
-        Self { prefix, series: first..first, points: Vec::new(), attributes: Vec::new() }
+        Self { prefix, series: first..first, points: Vec::new(), attributes: Vec::new(), points_len: 0 }
     }
 
     /// The same metric from the next series on.
@@ -56,6 +58,7 @@ impl Changing {
         self.attributes.extend_from_slice(attributes);
         let attributes = begin..self.attributes.len();
         self.points.push(Point { version: 0, is_late: false, at: 0, length: PointLength::default(), attributes });
+        self.points_len += wire::delimited_len(0);
         self.series.end += 1;
     }
 
@@ -79,7 +82,11 @@ impl Changing {
             }
             if let Some(sum) = frame.distribution(*value) {
                 let length = PointLength::of(sum, point.attributes.len());
-                resized |= length.point != point.length.point;
+                if length.point != point.length.point {
+                    resized = true;
+                    self.points_len += wire::delimited_len(length.point);
+                    self.points_len -= wire::delimited_len(point.length.point);
+                }
                 (point.version, point.is_late, point.length) = (version, true, length);
             }
         }
@@ -87,7 +94,7 @@ impl Changing {
     }
 
     fn data_len(&self) -> usize {
-        self.points.iter().map(|point| wire::delimited_len(point.length.point)).sum::<usize>() + 2 // and the temporality
+        self.points_len + 2 // and the temporality
     }
 
     /// How long it is without its head, when it was measured.
@@ -100,16 +107,24 @@ impl Changing {
         wire::head(out, 2, self.len());
         out.extend_from_slice(&self.prefix);
         wire::head(out, 10, self.data_len());
+        let mut same = 0..0; // in the message before
         for (number, point) in self.series.clone().zip(&mut self.points) {
+            let Some((row, sum)) = late(frame, number, point) else {
+                if same.is_empty() {
+                    let begin = point.at + point.length.point - wire::delimited_len(point.length.point);
+                    same = begin..begin;
+                }
+                let moved = out.len() + point.at - same.start;
+                same.end = std::mem::replace(&mut point.at, moved) + point.length.point;
+                continue;
+            };
+            out.extend_from_slice(&before[std::mem::take(&mut same)]);
             wire::head(out, 1, point.length.point);
-            let at = std::mem::replace(&mut point.at, out.len());
-            match late(frame, number, point) {
-                Some((row, sum)) => point.length.write(out, row.start_ns, sum, &self.attributes[point.attributes.clone()]),
-                None => out.extend_from_slice(&before[at..at + point.length.point]),
-            }
-            point.is_late = false;
-            wire::overwrite(out, point.time_at(), frame.time_ns());
+            (point.at, point.is_late) = (out.len(), false);
+            point.length.write(out, row.start_ns, sum, &self.attributes[point.attributes.clone()]);
         }
+        out.extend_from_slice(&before[same]);
+        self.points.iter().for_each(|point| wire::overwrite(out, point.time_at(), frame.time_ns()));
         wire::number(out, 2, CUMULATIVE);
     }
 
