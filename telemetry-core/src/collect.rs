@@ -10,6 +10,7 @@ use crate::entry::{Entry, EntryRef, Item};
 pub use crate::frame::{Ended, Frame, MetricRow, SeriesRow, Shape};
 use crate::metric::{MEASUREMENTS_REJECTED, Reader};
 use crate::registry::Registry;
+pub use crate::thread::Exemplar;
 use crate::value::{Point, Value};
 
 /// Reads all metrics of a registry, again and again, into memory that it keeps.

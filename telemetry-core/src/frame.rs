@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::declaration::{Declaration, MetricKind};
 use crate::distribution::Merged;
 use crate::label::LabelSet;
+use crate::thread::Exemplar;
 use crate::value::{Point, Value};
 
 /// What the value of a series is.
@@ -76,6 +77,8 @@ pub struct Frame {
     identities: Vec<Identity>,
     /// By series: the bits of its number, or the place of its distribution.
     values: Vec<u64>,
+    /// By series, where it has one.
+    exemplars: Vec<Option<Exemplar>>,
     distributions: Vec<Merged>,
     ended: Vec<Ended>,
     pass: Pass,
@@ -92,6 +95,10 @@ struct Pass {
     next: usize,
     /// Behind the place of the last distribution.
     next_distribution: usize,
+    /// The number of the next series that may have an exemplar.
+    next_exemplar: usize,
+    /// Whether a series has an exemplar that had none in the frame before, or the other way round.
+    exemplars_differ: bool,
     /// What the frame before had, where this one differs.
     before: Option<(Vec<MetricRow>, Vec<SeriesRow>)>,
 }
@@ -102,7 +109,7 @@ impl Frame {
         self.time_ns
     }
 
-    /// A number that changes whenever the metrics or the series do.
+    /// A number that changes whenever the metrics or the series do, or which of these have an exemplar.
     pub fn layout(&self) -> u64 {
         self.layout
     }
@@ -125,6 +132,11 @@ impl Frame {
     /// The distribution in this place, which is the value of a series.
     pub fn distribution(&self, place: u64) -> Option<&Merged> {
         self.distributions.get(usize::try_from(place).ok()?)
+    }
+
+    /// The last value of this series that was recorded within a span, if there is one.
+    pub fn exemplar(&self, number: usize) -> Option<&Exemplar> {
+        self.exemplars.get(number)?.as_ref()
     }
 
     /// The series that were in the frame before and are not in this one.
@@ -159,6 +171,7 @@ impl Frame {
     #[inline]
     pub(crate) fn metric(&mut self, place: usize, declaration: &'static Declaration, kind: MetricKind) {
         self.pass.metric = Some((place, declaration, kind));
+        self.pass.next_exemplar = self.pass.next;
     }
 
     /// A series whose value is a number.
@@ -196,6 +209,16 @@ impl Frame {
         }
     }
 
+    /// The exemplar of a series of the present metric, where this frame has the series. They come in the order of the series.
+    pub(crate) fn exemplar_of(&mut self, at: usize, start_ns: u64, exemplar: Option<&Exemplar>) {
+        let next = self.pass.next_exemplar;
+        if next < self.pass.next && self.identities[next] == (at, start_ns) {
+            self.pass.exemplars_differ |= self.exemplars[next].is_some() != exemplar.is_some();
+            self.exemplars[next] = exemplar.copied();
+            self.pass.next_exemplar += 1;
+        }
+    }
+
     /// A series that a function told; those of one metric come in the order of their labels. It begins at the start of the process, or where it is new, at the reading before.
     pub(crate) fn observed(&mut self, at: usize, point: Point) {
         let (shape, bits) = match point.value {
@@ -220,8 +243,8 @@ impl Frame {
         if self.pass.next < self.series.len() {
             self.differ();
         }
+        self.layout += u64::from(self.pass.before.is_some() || self.pass.exemplars_differ);
         let Some((metrics, series)) = self.pass.before.take() else { return };
-        self.layout += 1;
         fn keys<'a>(metrics: &'a [MetricRow], series: &'a [SeriesRow]) -> impl Iterator<Item = (&'a MetricRow, &'a SeriesRow)> {
             metrics.iter().flat_map(|metric| series[metric.series.clone()].iter().map(move |row| (metric, row)))
         }
@@ -257,6 +280,7 @@ impl Frame {
         self.series.truncate(next);
         self.identities.truncate(next);
         self.values.truncate(next);
+        self.exemplars.truncate(next);
         self.metrics.retain(|metric| metric.series.start < next);
         if let Some(last) = self.metrics.last_mut() {
             last.series.end = next;
@@ -275,6 +299,7 @@ impl Frame {
         self.series.push(row);
         self.identities.push(identity);
         self.values.push(value);
+        self.exemplars.push(None);
         self.pass.next += 1;
     }
 }

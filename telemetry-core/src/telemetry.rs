@@ -299,6 +299,7 @@ impl TelemetryBuilder {
     /// The first mistake among the linked declarations, such as a name that two crates use.
     pub fn build(self) -> Result<Telemetry, DeclareError> {
         self.registry.validate()?;
+        otel::follow_spans();
         let resource = self.resource.unwrap_or_else(otel::from_environment);
         let (provider, own) = self.views.apply(self.provider.with_resource(resource));
         let provider = provider.build();

@@ -13,7 +13,8 @@ use crate::declaration::MetricKind;
 use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
-use crate::thread::{Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Sums, Told, Verb};
+use crate::thread::{Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Listing, Packed, SeriesList, Slot, Space, Sums};
+use crate::thread::{Told, Verb, has_spans};
 
 /// What an attribute says of a metric beside its name.
 #[doc(hidden)]
@@ -23,10 +24,12 @@ pub struct Options {
     pub bounds: Bounds,
     /// Series of a metric whose label sets are not known.
     pub series_max: usize,
+    /// Whether its series ask in which span they are recorded.
+    pub exemplars: bool,
 }
 
 impl Options {
-    pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX };
+    pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX, exemplars: false };
 }
 
 /// How the series of an instrument are read.
@@ -44,7 +47,6 @@ const TOGETHER: usize = 16;
 impl Read {
     /// Reads some series.
     fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
-        let at = |slot: &Slot| ptr::from_ref(slot).addr();
         match self {
             Self::Number(shape, bits) => {
                 for of in series {
@@ -65,6 +67,11 @@ impl Read {
             }
         }
     }
+}
+
+/// What tells the series from the others of a frame.
+fn at(slot: &Slot) -> usize {
+    ptr::from_ref(slot).addr()
 }
 
 /// How many series a block has for these labels; 0 where they are too many, or their set is not known at compile time.
@@ -218,7 +225,8 @@ impl Family {
     /// Shows each series that has something to show.
     pub fn read<L: Labels>(&self, reader: &Reader, frame: &mut Frame, read: Read) {
         if L::NONE {
-            return read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
+            read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
+            return self.exemplars(&reader.series, frame);
         }
         let slots = self.dense.all();
         if !slots.is_empty() {
@@ -235,5 +243,20 @@ impl Family {
             std::hint::black_box(series.iter().fold(0, |all, series| all ^ series.slot.touch()));
             read.all(series, |series| &series.slot, &reader.sums, frame, |series| series.labels.clone());
         }
+        self.exemplars(&reader.series, frame);
+    }
+
+    /// Shows the exemplars of the series that were shown, and lets all of them ask for the next.
+    fn exemplars(&self, listing: &Listing, frame: &mut Frame) {
+        if !self.options.exemplars || !has_spans() {
+            return;
+        }
+        let mut tell = |slot: &Slot, exemplar: Option<&Exemplar>| frame.exemplar_of(at(slot), slot.start_ns(), exemplar);
+        Slot::exemplars([&self.single].into_iter(), &mut tell);
+        for slots in self.dense.all().chunks(TOGETHER) {
+            Slot::exemplars(slots.iter(), &mut tell);
+        }
+        self.dense.ask();
+        self.sparse.exemplars(self.sparse.of(listing), tell);
     }
 }

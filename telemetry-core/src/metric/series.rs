@@ -107,6 +107,8 @@ macro_rules! instrument {
             pub(crate) const fn with_options(mut self, options: Options) -> Self {
                 let buckets = matches!($crate::MetricKind::$kind, $crate::MetricKind::Histogram);
                 assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
+                let sums = buckets || matches!($crate::MetricKind::$kind, $crate::MetricKind::Counter);
+                assert!(sums || !options.exemplars, "`exemplars` belong on a `Counter`, a `FloatCounter` or a `Histogram`");
                 self.family.options = options;
                 self
             }

@@ -17,6 +17,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use parking_lot::Mutex;
 
 use super::delegate::{Meters, Moves, Observed, Origin, Recording, Records};
+use super::exemplars::follow_spans;
 use super::measured::Measured;
 use super::observe::is_observing;
 use crate::callback;
@@ -41,6 +42,7 @@ use crate::metric::MEASUREMENTS_REJECTED;
 /// # Ok::<(), telemetry_core::DeclareError>(())
 /// ```
 pub fn install() {
+    follow_spans();
     opentelemetry::global::set_meter_provider(Global);
 }
 
