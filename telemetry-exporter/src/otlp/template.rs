@@ -10,7 +10,7 @@ use std::ops::Range;
 use telemetry_core::collect::{Distribution, Frame};
 
 use super::exponential::PointLength;
-use super::wire;
+use super::{exemplar, wire};
 
 /// The temporality of all sums: cumulative.
 pub const CUMULATIVE: u64 = 2;
@@ -22,6 +22,7 @@ pub struct Part {
     pub(super) fixed: Vec<u8>,
     pub(super) numbers: Vec<NumberPatch>,
     pub(super) explicits: Vec<ExplicitPatch>,
+    pub(super) exemplars: Vec<ExemplarPatch>,
     pub(super) scopes: Vec<ScopePart>,
     pub(super) changing: Vec<Changing>,
     pub(super) resource_len: usize,
@@ -47,6 +48,15 @@ pub(super) struct ExplicitPatch {
     pub(super) series: u32,
     pub(super) at: u32,
     pub(super) min_at: u32,
+}
+
+/// Where the exemplar of a point of constant length is.
+#[derive(Clone, Copy)]
+pub(super) struct ExemplarPatch {
+    pub(super) series: u32,
+    pub(super) at: u32,
+    /// The number of its field.
+    pub(super) field: u8,
 }
 
 /// A scope that has metrics of changing length: what is fixed of it, and which they are.
@@ -80,6 +90,13 @@ impl Part {
         for patch in &self.explicits {
             if let Some(sum) = frame.distribution(frame.values()[patch.series as usize]) {
                 patch.write(&mut self.fixed, frame.time_ns(), sum);
+            }
+        }
+        for ExemplarPatch { series, at, field } in &self.exemplars {
+            if let (Some(exemplar), Some(place)) =
+                (exemplar::field(*field, frame, *series as usize), self.fixed[*at as usize..].first_chunk_mut())
+            {
+                *place = exemplar;
             }
         }
         if !self.changing.is_empty() {
@@ -147,12 +164,11 @@ impl Changing {
     fn write(&mut self, out: &mut Vec<u8>, frame: &Frame) {
         let of = |number: usize| frame.distribution(frame.values()[number]);
         self.lengths.clear();
-        self.lengths.extend(
-            self.series
-                .clone()
-                .zip(&self.attributes)
-                .map(|(number, attributes)| of(number).map_or_else(PointLength::default, |sum| PointLength::of(sum, attributes))),
-        );
+        self.lengths.extend(self.series.clone().zip(&self.attributes).map(|(number, attributes)| {
+            of(number).map_or_else(PointLength::default, |sum| {
+                PointLength::of(sum, attributes, exemplar::bytes(&exemplar::field(11, frame, number)))
+            })
+        }));
         let data = self.lengths.iter().map(|length| wire::delimited_len(length.point)).sum::<usize>() + 2; // and the temporality
         wire::head(out, 2, self.prefix.len() + wire::delimited_len(data));
         out.extend_from_slice(&self.prefix);
@@ -160,7 +176,8 @@ impl Changing {
         for ((number, attributes), length) in self.series.clone().zip(&self.attributes).zip(&self.lengths) {
             if let Some(sum) = of(number) {
                 wire::head(out, 1, length.point);
-                length.write(out, frame.series()[number].start_ns, frame.time_ns(), sum, attributes);
+                let exemplar = exemplar::field(11, frame, number);
+                length.write(out, frame.series()[number].start_ns, frame.time_ns(), sum, attributes, exemplar::bytes(&exemplar));
             }
         }
         wire::number(out, 2, CUMULATIVE);
@@ -181,6 +198,7 @@ impl Part {
         self.fixed = out;
         let by = |at: u32| moves[moves.partition_point(|(end, _)| *end <= at)].1;
         self.numbers.iter_mut().for_each(|patch| patch.at += by(patch.at));
+        self.exemplars.iter_mut().for_each(|patch| patch.at += by(patch.at));
         for patch in &mut self.explicits {
             let by = by(patch.at);
             (patch.at, patch.min_at) = (patch.at + by, patch.min_at + by);
