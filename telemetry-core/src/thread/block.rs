@@ -6,7 +6,7 @@
 
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::lease::{self, INVALID, hot};
 use super::slabs::{Class, Space};
@@ -24,6 +24,8 @@ pub struct Block {
     len: AtomicUsize,
     /// How many more records look at the slots.
     looks: AtomicU32,
+    /// Whether new slots ask for exemplars.
+    asks: AtomicBool,
     /// Of the first cell, in bytes, where they lie side by side and the rows of all threads reach the last.
     offset: AtomicU64,
 }
@@ -35,6 +37,7 @@ impl Block {
             made: AtomicPtr::new(ptr::null_mut()),
             len: AtomicUsize::new(0),
             looks: AtomicU32::new(0),
+            asks: AtomicBool::new(false),
             offset: AtomicU64::new(INVALID),
         }
     }
@@ -102,16 +105,20 @@ impl Block {
         };
         let busy = lease::Busy::take()?;
         self.len.store(len, Relaxed); // the same for all who come here
+        let asks = if self.asks.load(Relaxed) { EXEMPLAR_ASKS_MAX } else { 0 };
         let slot = |i: u32| match first {
-            Some(first) => Slot::with_cells(first + i, taken),
-            None => Slot::new(Class::Fixed),
+            Some(first) => Slot::with_cells(first + i, taken).asking(asks),
+            None => Slot::new(Class::Fixed).asking(asks),
         };
         let made: Box<[Slot]> = (0..len as u32).map(slot).collect();
         let made = Box::into_raw(made);
         match self.made.compare_exchange(ptr::null_mut(), made.cast(), AcqRel, Acquire) {
             Ok(_) => {
                 drop(busy);
-                self.lead_back(made.cast());
+                match (asks, first) {
+                    (1.., Some(_)) => self.ask(),
+                    _ => self.lead_back(made.cast()),
+                }
                 Some(made.cast())
             }
             Err(first) => {
@@ -140,8 +147,9 @@ impl Block {
         self.all().first().and_then(Slot::run_start)
     }
 
-    /// Leads the next records to the slots, which ask for exemplars: as many as all of them ask for.
+    /// Leads the next records to the slots, which ask for exemplars: as many as all of them ask for. New ones ask too.
     pub fn ask(&self) {
+        self.asks.store(true, Relaxed);
         if self.run_start().is_none() {
             return; // each of them is looked at in any case
         }

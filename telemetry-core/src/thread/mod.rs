@@ -10,6 +10,8 @@
 
 mod block;
 mod exemplar;
+#[cfg(all(test, not(loom)))]
+mod exemplar_tests;
 mod fork;
 mod generation;
 mod key;

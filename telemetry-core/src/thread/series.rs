@@ -47,13 +47,13 @@ pub struct Series {
 impl Series {
     fn new(labels: LabelSet, text: Vec<u8>, metric: &Metric, asks: u8) -> Self {
         let generation = Arc::clone(&metric.generation);
-        let (slot, text, removed) = (Slot::listed(asks), text.into(), AtomicBool::new(false));
+        let (slot, text, removed) = (Slot::listed().asking(asks), text.into(), AtomicBool::new(false));
         Self { slot, labels, text, removed, is_overflow: false, generation }
     }
 
     fn overflow(generation: Arc<AtomicU64>) -> Self {
         let labels = LabelSet::from_iter([("otel.metric.overflow", Label::Bool(true))]);
-        let (slot, text, removed) = (Slot::listed(0), Box::default(), AtomicBool::new(false));
+        let (slot, text, removed) = (Slot::listed(), Box::default(), AtomicBool::new(false));
         Self { slot, labels, text, removed, is_overflow: true, generation }
     }
 

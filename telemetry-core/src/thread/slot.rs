@@ -81,10 +81,10 @@ impl Slot {
         }
     }
 
-    /// A listed one, which begins now, and asks for so many exemplars.
-    pub fn listed(asks: u8) -> Self {
+    /// A listed one, which begins now.
+    pub fn listed() -> Self {
         let mut slot = Self::new(Class::Listed);
-        (slot.since_ns, slot.asks) = (AtomicU64::new(clock::now_ns()), AtomicU8::new(asks));
+        slot.since_ns = AtomicU64::new(clock::now_ns());
         slot
     }
 

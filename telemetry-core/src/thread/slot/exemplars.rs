@@ -6,6 +6,7 @@
 //! Invariant: whether a listed series asks is told by its index, which changes under the lock of all cells alone. A table leads to
 //! none that asks.
 
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{ASKING, INVALID, NONE, Slot};
@@ -16,6 +17,12 @@ use crate::thread::lease;
 use crate::thread::slabs::Class;
 
 impl Slot {
+    /// A new one whose first records ask, so many of them.
+    pub fn asking(mut self, asks: u8) -> Self {
+        self.asks = AtomicU8::new(asks);
+        self
+    }
+
     /// The index of its cells while it shows, also where it asks; else beyond all rows.
     pub(super) fn row_index(&self) -> u32 {
         match self.index.load(Acquire) {
