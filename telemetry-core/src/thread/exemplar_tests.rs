@@ -6,6 +6,10 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 
 use super::exemplar::{Ids, set_span};
+use super::lease::BY_SUM;
+use super::{Block, Class, Compared, Encoded, Listing, Packed, SeriesList, Slot, Told, Verb};
+use crate::cell;
+use crate::label::LabelSet;
 use telemetry_core::__private::Options;
 use telemetry_core::collect::Exemplar;
 use telemetry_core::frame::Frame;
@@ -36,7 +40,8 @@ thread_local! {
     static MEANWHILE: Cell<fn()> = const { Cell::new(|| ()) };
 }
 
-fn hook() -> Option<Ids> {
+/// The one hook of all tests, in which each thread has a span of its own.
+pub(super) fn hook() -> Option<Ids> {
     ASKED.set(ASKED.get() + 1);
     MEANWHILE.get()();
     SPAN.get()
@@ -280,4 +285,74 @@ fn every_value_is_counted_once_while_threads_record_and_readers_let_them_ask() {
     });
     let once = THREADS * MANY;
     assert_eq!(all(&mut Default::default()), [once, 3 * once, once, 4 * once, once, once]);
+}
+
+/// What the list of series asks for of a label set.
+struct Of(Name<'static>);
+
+impl Told for Of {
+    fn key<'k>(&'k self, key: &mut Packed<'k, false>) {
+        self.0.key(key);
+    }
+
+    fn text(&self, text: &mut Encoded) {
+        self.0.key(text);
+    }
+
+    fn is_same(&self, text: &[u8]) -> bool {
+        let mut compared = Compared::with(text);
+        self.0.key(&mut compared);
+        compared.is_same()
+    }
+
+    fn labels(&self) -> LabelSet {
+        LabelSet::default()
+    }
+}
+
+#[test]
+fn a_table_leads_to_a_series_again_when_it_asks_no_more() {
+    set_span(hook);
+    let (list, of, mut listing) = (SeriesList::new(), Of(Name { name: "short" }), Listing::default());
+    let record = || list.act(&of, 10, Verb::Count, 1, &None);
+    let is_near = || {
+        let mut key = list.key();
+        of.0.key(&mut key);
+        SeriesList::act_near(&key, Verb::Count, 1)
+    };
+    assert!(record() && is_near());
+    listing.refresh();
+    for _ in 0..3 {
+        list.exemplars(list.of(&listing), |_, _| ());
+        for n in 0..ASKS {
+            assert!(!is_near() && record(), "{n}");
+        }
+        assert!(is_near());
+    }
+    // One that is remembered at a time when another asks is renewed without asking.
+    list.exemplars(list.of(&listing), |_, _| ());
+    assert_eq!(asked(|| within(1, || assert!(record() && record()))), 1);
+    assert!(is_near());
+}
+
+#[test]
+fn a_block_leads_to_its_cells_again_when_its_series_ask_no_more() {
+    set_span(hook);
+    const LEN: usize = 3;
+    let block = Block::new();
+    // SAFETY: the length is the same in all calls.
+    let slot = |index| unsafe { block.get(index, LEN, true) }.expect("it is of the block");
+    let count = |index| slot(index).act(Class::Fixed, Verb::Count, 1, &None);
+    // SAFETY: as above.
+    let by_arithmetic = |index| unsafe { block.add(index, LEN, |cell| cell::add(cell, 1)) }.is_some();
+    assert!((0..LEN).all(count));
+    block.publish();
+    for _ in 0..3 {
+        assert_eq!(by_arithmetic(0), BY_SUM);
+        Slot::exemplars(block.all().iter(), |_, _| ());
+        block.ask();
+        block.publish(); // as a reader does
+        let looks = (0..).take_while(|_| BY_SUM && !by_arithmetic(1) && count(1)).take(1_000).count() as u64;
+        assert_eq!(looks, if BY_SUM { ASKS * LEN as u64 } else { 0 });
+    }
 }

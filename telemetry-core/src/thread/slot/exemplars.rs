@@ -102,3 +102,34 @@ impl Slot {
         false
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::thread::exemplar::set_span;
+    use crate::thread::exemplar_tests::hook;
+    use crate::thread::lease::BY_SUM;
+    use crate::thread::slabs::Space;
+    use crate::thread::verb::Verb;
+
+    #[test]
+    fn a_slot_leads_to_its_cell_again_when_it_asks_no_more() {
+        set_span(hook);
+        for (class, slot) in [(Class::Fixed, Slot::new(Class::Fixed)), (Class::Listed, Slot::listed())] {
+            let has_cell = || slot.on_whole(class, |_| ()).is_some();
+            let has_cells = BY_SUM || class == Class::Listed;
+            slot.begin(Space::Whole);
+            assert_eq!(has_cell(), has_cells);
+            for _ in 0..3 {
+                assert_eq!(Slot::exemplars([&slot].into_iter(), |_, _| ()), class == Class::Listed);
+                assert!(!Slot::exemplars([&slot].into_iter(), |_, _| ()), "it asks already");
+                for _ in 0..EXEMPLAR_ASKS_MAX {
+                    assert!(!has_cell() && slot.shows());
+                    slot.act(class, Verb::Count, 1, &None);
+                }
+                assert_eq!(has_cell(), has_cells);
+            }
+            assert_eq!(slot.whole(None), 3 * u64::from(EXEMPLAR_ASKS_MAX));
+        }
+    }
+}
