@@ -118,20 +118,36 @@ pub(super) struct Family {
     pub space: Option<Space>,
     /// Whether it is of sums of whole numbers that only grow.
     counts: bool,
-    pub options: Options,
+    // What its attribute says: see `Options`.
+    pub bounds: Bounds,
+    series_max: u32,
+    exemplars: bool,
 }
 
+const _: () = assert!(size_of::<Family>() <= 144, "each metric has one");
+
 impl Family {
-    pub const fn new(space: Option<Space>, kind: MetricKind, options: Options) -> Self {
-        Self {
+    pub const fn new(space: Option<Space>, kind: MetricKind) -> Self {
+        let mut family = Self {
             single: Slot::new(Class::Fixed),
             dense: Block::new(),
             dense_labels: OnceLock::new(),
             sparse: SeriesList::new(),
             space,
             counts: matches!((space, kind), (Some(Space::Whole), MetricKind::Counter)),
-            options,
-        }
+            bounds: None,
+            series_max: 0,
+            exemplars: false,
+        };
+        family.set(Options::DEFAULT);
+        family
+    }
+
+    /// Takes over what the attribute says.
+    pub const fn set(&mut self, Options { bounds, series_max, exemplars }: Options) {
+        self.bounds = bounds;
+        self.series_max = if series_max > u32::MAX as usize { u32::MAX } else { series_max as u32 };
+        self.exemplars = exemplars;
     }
 
     /// The series of a metric without labels.
@@ -152,7 +168,7 @@ impl Family {
     /// Records in the series of a metric without labels.
     #[inline(always)]
     pub fn act_single(&self, verb: Verb, bits: u64) -> bool {
-        self.single.act(Class::Fixed, verb, bits, &self.options.bounds)
+        self.single.act(Class::Fixed, verb, bits, &self.bounds)
     }
 
     /// Records in the series of these labels, made where it is new; in that of the overflow where there are too many. False where it
@@ -164,7 +180,7 @@ impl Family {
         }
         if cardinality::<L>() > 0 {
             return self.add_by_arithmetic(labels, verb, bits).is_some()
-                || self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.options.bounds));
+                || self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.bounds));
         }
         let mut key = self.sparse.key();
         labels.key(&mut key);
@@ -197,7 +213,7 @@ impl Family {
         let mut key = self.sparse.key();
         labels.key(&mut key);
         SeriesList::act_further(&key, |text| is_same(labels, text), verb, bits)
-            || self.sparse.act(&Of(labels), self.options.series_max, verb, bits, &self.options.bounds)
+            || self.sparse.act(&Of(labels), self.series_max as usize, verb, bits, &self.bounds)
     }
 
     /// The series of these labels, to be kept. None as for `with`.
@@ -208,7 +224,7 @@ impl Family {
         if cardinality::<L>() > 0 {
             return self.dense(labels).map(Held::Own);
         }
-        self.sparse.hold(&Of(labels), self.options.series_max).map(Held::Shared)
+        self.sparse.hold(&Of(labels), self.series_max as usize).map(Held::Shared)
     }
 
     /// Ends a series; true where it existed.
@@ -248,7 +264,7 @@ impl Family {
 
     /// Shows the exemplars of the series that were shown, and lets all of them ask for the next.
     fn exemplars(&self, listing: &Listing, frame: &mut Frame) {
-        if !self.options.exemplars || !has_spans() {
+        if !self.exemplars || !has_spans() {
             return;
         }
         let mut tell = |slot: &Slot, exemplar: Option<&Exemplar>| frame.exemplar_of(at(slot), slot.start_ns(), exemplar);

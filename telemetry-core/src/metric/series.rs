@@ -81,7 +81,7 @@ impl<M: Instrument, L: Labels> Target for Series<'_, M, L> {
 impl<M: Instrument> Target for Handle<'_, M> {
     #[inline(always)]
     fn act(&self, verb: Verb, bits: u64) -> bool {
-        self.held.as_ref().is_some_and(|held| held.act(verb, bits, &self.metric.family().options.bounds))
+        self.held.as_ref().is_some_and(|held| held.act(verb, bits, &self.metric.family().bounds))
     }
 
     fn read<T>(&self, run: impl FnOnce(&Slot) -> T) -> Option<T> {
@@ -99,7 +99,7 @@ macro_rules! instrument {
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
             pub const fn new() -> Self {
                 Self {
-                    family: $crate::metric::family::Family::new($begin, $crate::MetricKind::$kind, Options::DEFAULT),
+                    family: $crate::metric::family::Family::new($begin, $crate::MetricKind::$kind),
                     labels: ::std::marker::PhantomData,
                 }
             }
@@ -109,7 +109,7 @@ macro_rules! instrument {
                 assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
                 let sums = buckets || matches!($crate::MetricKind::$kind, $crate::MetricKind::Counter);
                 assert!(sums || !options.exemplars, "`exemplars` belong on a `Counter`, a `FloatCounter` or a `Histogram`");
-                self.family.options = options;
+                self.family.set(options);
                 self
             }
         }

@@ -6,7 +6,7 @@
 
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64};
 
 use super::lease::{self, INVALID, hot};
 use super::slabs::{Class, Space};
@@ -21,22 +21,24 @@ pub struct Block {
     /// The same, also while they ask.
     made: AtomicPtr<Slot>,
     /// How many they are; written before they are.
-    len: AtomicUsize,
+    len: AtomicU32,
     /// How many more records look at the slots.
-    looks: AtomicU32,
+    looks: AtomicU16,
     /// Whether new slots ask for exemplars.
     asks: AtomicBool,
     /// Of the first cell, in bytes, where they lie side by side and the rows of all threads reach the last.
     offset: AtomicU64,
 }
 
+const _: () = assert!(RUN_SERIES_MAX * EXEMPLAR_ASKS_MAX as usize <= u16::MAX as usize, "`looks` has room for all of them");
+
 impl Block {
     pub const fn new() -> Self {
         Self {
             slots: AtomicPtr::new(ptr::null_mut()),
             made: AtomicPtr::new(ptr::null_mut()),
-            len: AtomicUsize::new(0),
-            looks: AtomicU32::new(0),
+            len: AtomicU32::new(0),
+            looks: AtomicU16::new(0),
             asks: AtomicBool::new(false),
             offset: AtomicU64::new(INVALID),
         }
@@ -80,7 +82,7 @@ impl Block {
             return &[];
         }
         // SAFETY: see `get`; `len` is what the slice was made with, and was written before the pointer.
-        unsafe { std::slice::from_raw_parts(slots, self.len.load(Relaxed)) }
+        unsafe { std::slice::from_raw_parts(slots, self.len.load(Relaxed) as usize) }
     }
 
     #[cold]
@@ -104,7 +106,7 @@ impl Block {
             (first, slabs.taken())
         };
         let busy = lease::Busy::take()?;
-        self.len.store(len, Relaxed); // the same for all who come here
+        self.len.store(len as u32, Relaxed); // the same for all who come here
         let asks = if self.asks.load(Relaxed) { EXEMPLAR_ASKS_MAX } else { 0 };
         let slot = |i: u32| match first {
             Some(first) => Slot::with_cells(first + i, taken).asking(asks),
@@ -136,7 +138,7 @@ impl Block {
         if self.offset.load(Relaxed) == INVALID
             && let Some(slabs) = lease::slabs()
             && self.looks.load(Relaxed) == 0
-            && slabs[Class::Fixed as usize].is_everywhere(Space::Whole, first + self.len.load(Relaxed) as u32 - 1)
+            && slabs[Class::Fixed as usize].is_everywhere(Space::Whole, first + self.len.load(Relaxed) - 1)
         {
             self.offset.store(lease::Cells::<cell::AtomicU64>::offset(first), Release);
         }
@@ -154,7 +156,7 @@ impl Block {
             return; // each of them is looked at in any case
         }
         let Some(_slabs) = lease::slabs() else { return };
-        self.looks.store(self.len.load(Relaxed) as u32 * u32::from(EXEMPLAR_ASKS_MAX), Relaxed);
+        self.looks.store(self.len.load(Relaxed) as u16 * u16::from(EXEMPLAR_ASKS_MAX), Relaxed);
         self.slots.store(ptr::null_mut(), Release);
         self.offset.store(INVALID, Release);
     }
@@ -172,7 +174,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let (slots, len) = (*self.made.get_mut(), *self.len.get_mut());
+        let (slots, len) = (*self.made.get_mut(), *self.len.get_mut() as usize);
         if !slots.is_null() {
             // SAFETY: `make` leaked a box of this slice, and `&mut self` says that nobody is at it.
             drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, len)) });
