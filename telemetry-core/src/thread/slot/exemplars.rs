@@ -129,6 +129,7 @@ mod tests {
                 }
                 assert_eq!(has_cell(), has_cells);
             }
+            assert_eq!(slot.shared(), 0, "all of it is in cells");
             assert_eq!(slot.whole(None), 3 * u64::from(EXEMPLAR_ASKS_MAX));
         }
     }
