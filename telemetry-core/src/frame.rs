@@ -209,13 +209,16 @@ impl Frame {
         }
     }
 
-    /// The exemplar of a series of the present metric, where this frame has the series. They come in the order of the series.
+    /// The exemplar of a series of the present metric, where this frame has the series. They come in the order of the series. One that
+    /// is of after the frame is left for the next.
     pub(crate) fn exemplar_of(&mut self, at: usize, start_ns: u64, exemplar: Option<&Exemplar>) {
         let next = self.pass.next_exemplar;
         if next < self.pass.next && self.identities[next] == (at, start_ns) {
-            self.pass.exemplars_differ |= self.exemplars[next].is_some() != exemplar.is_some();
-            self.exemplars[next] = exemplar.copied();
             self.pass.next_exemplar += 1;
+            if exemplar.is_none_or(|exemplar| exemplar.time_ns <= self.time_ns) {
+                self.pass.exemplars_differ |= self.exemplars[next].is_some() != exemplar.is_some();
+                self.exemplars[next] = exemplar.copied();
+            }
         }
     }
 
@@ -301,5 +304,35 @@ impl Frame {
         self.values.push(value);
         self.exemplars.push(None);
         self.pass.next += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::LazyLock;
+
+    #[test]
+    fn an_exemplar_is_told_by_the_first_frame_that_is_not_before_it() {
+        static NOBODY: LazyLock<Declaration> = LazyLock::new(|| Declaration::new(""));
+        let exemplar = |time_ns| Exemplar { bits: time_ns, time_ns, trace_id: [1; 16], span_id: [1; 8] };
+        let mut frame = Frame::default();
+        let mut told = |time_ns, exemplar: Exemplar| {
+            frame.begin(time_ns);
+            frame.metric(0, &NOBODY, MetricKind::Counter);
+            frame.number(8, 0, Shape::U64, 1, LabelSet::default);
+            frame.number(16, 0, Shape::U64, 1, LabelSet::default);
+            for (at, start_ns) in [(7, 0), (8, 3), (16, 0)] {
+                frame.exemplar_of(at, start_ns, Some(&exemplar)); // none of the first two is in the frame
+            }
+            frame.exemplar_of(8, 0, Some(&exemplar));
+            frame.exemplar_of(16, 0, None);
+            frame.end();
+            (frame.layout(), frame.exemplar(0).map(|exemplar| exemplar.time_ns), frame.exemplar(1).copied())
+        };
+        assert_eq!(told(10, exemplar(11)), (1, None, None));
+        assert_eq!(told(20, exemplar(11)), (2, Some(11), None));
+        assert_eq!(told(30, exemplar(31)), (2, Some(11), None));
+        assert_eq!(told(40, exemplar(31)), (2, Some(31), None));
     }
 }

@@ -13,8 +13,9 @@ use crate::declaration::MetricKind;
 use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
-use crate::thread::{Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Listing, Packed, SeriesList, Slot, Space, Sums};
-use crate::thread::{Told, Verb, has_spans};
+use crate::thread::{
+    Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Listing, Packed, SeriesList, Slot, Space, Sums, Told, Verb, has_spans,
+};
 
 /// What an attribute says of a metric beside its name.
 #[doc(hidden)]
@@ -47,6 +48,7 @@ const TOGETHER: usize = 16;
 impl Read {
     /// Reads some series.
     fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
+        let at = |slot: &Slot| ptr::from_ref(slot).addr();
         match self {
             Self::Number(shape, bits) => {
                 for of in series {
@@ -67,11 +69,6 @@ impl Read {
             }
         }
     }
-}
-
-/// What tells the series from the others of a frame.
-fn at(slot: &Slot) -> usize {
-    ptr::from_ref(slot).addr()
 }
 
 /// How many series a block has for these labels; 0 where they are too many, or their set is not known at compile time.
@@ -267,7 +264,8 @@ impl Family {
         if !self.exemplars || !has_spans() {
             return;
         }
-        let mut tell = |slot: &Slot, exemplar: Option<&Exemplar>| frame.exemplar_of(at(slot), slot.start_ns(), exemplar);
+        let mut tell =
+            |slot: &Slot, exemplar: Option<&Exemplar>| frame.exemplar_of(ptr::from_ref(slot).addr(), slot.start_ns(), exemplar);
         Slot::exemplars([&self.single].into_iter(), &mut tell);
         for slots in self.dense.all().chunks(TOGETHER) {
             Slot::exemplars(slots.iter(), &mut tell);

@@ -149,6 +149,21 @@ fn a_handle_outside_of_spans_asks_a_few_times_after_each_collection() {
 }
 
 #[test]
+fn the_overflow_series_asks_like_any_other() {
+    let names = Counter::<Name>::new().with_options(Options { series_max: 1, ..OPTIONS });
+    let record = |n: u64| names.with(Name { name: TEXTS[n as usize % 3] }).inc();
+    (0..3).for_each(record);
+    let mut reading = Reading::of(&names);
+    for round in 1..=ROUNDS {
+        assert_eq!(asked(|| (0..3 * SOME).for_each(record)), 2 * ASKS);
+        let told = reading.read(&names);
+        assert_eq!(told.iter().map(|(value, _)| count(value)).sum::<u64>(), 3 + round * 3 * SOME);
+    }
+    within(1, || record(1));
+    assert_eq!(exemplars(&reading.read(&names)).into_iter().flatten().collect::<Vec<_>>(), [(1, 1)]);
+}
+
+#[test]
 fn a_metric_without_the_flag_asks_never() {
     set_span(hook);
     let (plain, names) = (Counter::new(), Histogram::<Name>::new());
