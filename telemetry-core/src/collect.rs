@@ -10,6 +10,7 @@ use crate::entry::{Entry, EntryRef, Item};
 pub use crate::frame::{Ended, Frame, MetricRow, SeriesRow, Shape};
 use crate::metric::{MEASUREMENTS_REJECTED, Reader};
 use crate::registry::Registry;
+pub use crate::thread::Exemplar;
 use crate::value::{Point, Value};
 
 /// Reads all metrics of a registry, again and again, into memory that it keeps.
@@ -147,8 +148,8 @@ mod tests {
         for (now_ns, time_ns) in [(50, 200), (150, 200), (300, 300)] {
             frame.begin(now_ns);
             frame.metric(0, declaration, MetricKind::Counter);
-            frame.number(1, 100, Shape::U64, 7, LabelSet::default);
-            frame.number(2, 200, Shape::U64, 8, LabelSet::default);
+            frame.number((1, 100), Shape::U64, 7, LabelSet::default);
+            frame.number((2, 200), Shape::U64, 8, LabelSet::default);
             frame.end();
             assert_eq!(frame.time_ns(), time_ns);
             assert_eq!(frame.series().iter().map(|row| row.start_ns).collect::<Vec<_>>(), [100, 200]);

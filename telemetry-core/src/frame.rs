@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::declaration::{Declaration, MetricKind};
 use crate::distribution::{Distribution, Merged};
 use crate::label::LabelSet;
-use crate::thread::{Identity, Seen};
+use crate::thread::{Exemplar, Identity, Seen};
 use crate::value::{Point, Value};
 
 /// What the value of a series is.
@@ -79,6 +79,8 @@ pub struct Frame {
     seen: Vec<Seen>,
     /// For one sum after the other.
     sum: Merged,
+    /// By series, where it has one.
+    exemplars: Vec<Option<Exemplar>>,
     ended: Vec<Ended>,
     pass: Pass,
 }
@@ -94,6 +96,10 @@ struct Pass {
     next: usize,
     /// Behind the place of the last distribution.
     next_distribution: usize,
+    /// The number of the next series that may have an exemplar.
+    next_exemplar: usize,
+    /// Whether a series has an exemplar that had none in the frame before, or the other way round.
+    exemplars_differ: bool,
     /// What the frame before had, where this one differs.
     before: Option<(Vec<MetricRow>, Vec<SeriesRow>)>,
 }
@@ -104,7 +110,7 @@ impl Frame {
         self.time_ns
     }
 
-    /// A number that changes whenever the metrics or the series do.
+    /// A number that changes whenever the metrics or the series do, or which of these have an exemplar.
     pub fn layout(&self) -> u64 {
         self.layout
     }
@@ -132,6 +138,11 @@ impl Frame {
     /// A number that changes whenever the distribution in this place does.
     pub fn version(&self, place: u64) -> u64 {
         usize::try_from(place).ok().and_then(|place| self.seen.get(place)).map_or(0, |seen| seen.reading)
+    }
+
+    /// The last value of this series that was recorded within a span, if there is one.
+    pub fn exemplar(&self, number: usize) -> Option<&Exemplar> {
+        self.exemplars.get(number)?.as_ref()
     }
 
     /// The series that were in the frame before and are not in this one.
@@ -166,6 +177,7 @@ impl Frame {
     #[inline]
     pub(crate) fn metric(&mut self, place: usize, declaration: &'static Declaration, kind: MetricKind) {
         self.pass.metric = Some((place, declaration, kind));
+        self.pass.next_exemplar = self.pass.next;
     }
 
     /// A series whose value is a number.
@@ -207,6 +219,19 @@ impl Frame {
         }
     }
 
+    /// The exemplar of a series of the present metric, where this frame has the series. They come in the order of the series. One that
+    /// is of after the frame is left for the next.
+    pub(crate) fn exemplar_of(&mut self, identity: Identity, exemplar: Option<&Exemplar>) {
+        let next = self.pass.next_exemplar;
+        if next < self.pass.next && self.identities[next] == identity {
+            self.pass.next_exemplar += 1;
+            if exemplar.is_none_or(|exemplar| exemplar.time_ns <= self.time_ns) {
+                self.pass.exemplars_differ |= self.exemplars[next].is_some() != exemplar.is_some();
+                self.exemplars[next] = exemplar.copied();
+            }
+        }
+    }
+
     /// A series that a function told; those of one metric come in the order of their labels. It begins when all sums do, or where it
     /// is new, at the reading before: so OpenTelemetry has it of asynchronous instruments ("Start timestamps" in its SDK's
     /// specification), which were created then. What the function counts may have begun earlier.
@@ -233,8 +258,8 @@ impl Frame {
         if self.pass.next < self.series.len() {
             self.differ();
         }
+        self.layout += u64::from(self.pass.before.is_some() || self.pass.exemplars_differ);
         let Some((metrics, series)) = self.pass.before.take() else { return };
-        self.layout += 1;
         fn keys<'a>(metrics: &'a [MetricRow], series: &'a [SeriesRow]) -> impl Iterator<Item = (&'a MetricRow, &'a SeriesRow)> {
             metrics.iter().flat_map(|metric| series[metric.series.clone()].iter().map(move |row| (metric, row)))
         }
@@ -270,6 +295,7 @@ impl Frame {
         self.series.truncate(next);
         self.identities.truncate(next);
         self.values.truncate(next);
+        self.exemplars.truncate(next);
         self.metrics.retain(|metric| metric.series.start < next);
         if let Some(last) = self.metrics.last_mut() {
             last.series.end = next;
@@ -289,6 +315,37 @@ impl Frame {
         self.series.push(row);
         self.identities.push(identity);
         self.values.push(value);
+        self.exemplars.push(None);
         self.pass.next += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::LazyLock;
+
+    #[test]
+    fn an_exemplar_is_told_by_the_first_frame_that_is_not_before_it() {
+        static NOBODY: LazyLock<Declaration> = LazyLock::new(|| Declaration::new(""));
+        let exemplar = |time_ns| Exemplar { bits: time_ns, time_ns, trace_id: [1; 16], span_id: [1; 8] };
+        let mut frame = Frame::default();
+        let mut told = |time_ns, exemplar: Exemplar| {
+            frame.begin(time_ns);
+            frame.metric(0, &NOBODY, MetricKind::Counter);
+            frame.number((8, 0), Shape::U64, 1, LabelSet::default);
+            frame.number((16, 0), Shape::U64, 1, LabelSet::default);
+            for (at, start_ns) in [(7, 0), (8, 3), (16, 0)] {
+                frame.exemplar_of((at, start_ns), Some(&exemplar)); // none of the first two is in the frame
+            }
+            frame.exemplar_of((8, 0), Some(&exemplar));
+            frame.exemplar_of((16, 0), None);
+            frame.end();
+            (frame.layout(), frame.exemplar(0).map(|exemplar| exemplar.time_ns), frame.exemplar(1).copied())
+        };
+        assert_eq!(told(10, exemplar(11)), (1, None, None));
+        assert_eq!(told(20, exemplar(11)), (2, Some(11), None));
+        assert_eq!(told(30, exemplar(31)), (2, Some(11), None));
+        assert_eq!(told(40, exemplar(31)), (2, Some(31), None));
     }
 }

@@ -31,9 +31,10 @@ pub const TABLE_SERIES_MAX: usize = 1 << 14;
 /// A longer one is looked up in the list at each record, which takes a lock.
 pub const TABLE_TEXT_BYTES_MAX: usize = 256;
 
-/// Removals of series whose labels are not known at compile time, and metrics with such labels, in the life of a process.
+/// Removals of series whose labels are not known at compile time, metrics with such labels, and collections of each of those that has
+/// `exemplars`, in the life of a process.
 ///
-/// From then on a record by labels takes a lock, in each metric that has had a removal since.
+/// From then on a record by labels takes a lock, in each metric that has had one of them since.
 pub const GENERATIONS_MAX: u32 = u32::MAX - 1;
 
 /// Cells of the first row of a thread, which has one for each kind, and others for label sets that are not known at compile time: 8
@@ -46,6 +47,13 @@ pub const CELLS_FIRST: usize = if cfg!(any(loom, miri)) { 2 } else { 512 };
 /// whole numbers, those that count floating-point numbers, and its distributions. What is beyond shares one atomic among all threads,
 /// and a distribution is counted as rejected.
 pub const CELLS_MAX: u32 = 1 << 24;
+
+/// Records of one series after a collection that ask in which span they are, of a metric with `exemplars`: until one of them is in a
+/// recorded span. The others take what they do elsewhere.
+///
+/// Of a counter whose labels are known at compile time, with up to [`RUN_SERIES_MAX`] series, it is so many a series for all of them
+/// together; what is recorded after them asks for nothing.
+pub const EXEMPLAR_ASKS_MAX: u8 = 8;
 
 /// Events that are kept before a sink is attached. The oldest is dropped beyond it, and counted in `telemetry_events_dropped`.
 pub const BACKLOG_EVENTS_MAX: usize = 1_024;

@@ -317,6 +317,7 @@ impl TelemetryBuilder {
             drop(self.provider.build()); // which ends the readers
             return Err(error);
         }
+        otel::follow_spans();
         let resource = self.resource.unwrap_or_else(otel::from_environment);
         let (provider, own) = self.views.apply(self.provider.with_resource(resource));
         let provider = provider.build();

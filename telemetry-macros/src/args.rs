@@ -1,10 +1,10 @@
-//! The arguments of an attribute: `key = expression`, each once; all mistakes are reported together.
+//! The arguments of an attribute: `key = expression`, or a flag, each once; all mistakes are reported together.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Expr, Ident, LitStr, Token};
+use syn::{Expr, Ident, LitStr, Token, parse_quote};
 
 /// What an attribute was given, after the check against the keys it knows.
 pub struct Args {
@@ -40,6 +40,9 @@ struct Arg {
     value: Expr,
 }
 
+/// The arguments that stand alone.
+const FLAGS: [&str; 1] = ["exemplars"];
+
 impl Parse for Arg {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         if let Ok(text) = input.fork().parse::<LitStr>() {
@@ -48,6 +51,13 @@ impl Parse for Arg {
         }
         let key = input.call(Ident::parse_any)?;
         let valued = input.parse::<Option<Token![=]>>()?.is_some();
+        if FLAGS.contains(&key.to_string().as_str()) {
+            return if valued {
+                Err(syn::Error::new(key.span(), format!("`{key}` takes no value: write `{key}` alone")))
+            } else {
+                Ok(Self { value: parse_quote!(true), key })
+            };
+        }
         if !valued || input.is_empty() || input.peek(Token![,]) {
             return Err(syn::Error::new(key.span(), format!("`{key}` wants a value: write `{key} = …`")));
         }
@@ -181,6 +191,13 @@ mod tests {
     fn a_key_without_a_value_is_told_to_have_one() {
         assert_eq!(messages(quote!(name)), ["`name` wants a value: write `name = …`"]);
         assert_eq!(messages(quote!("requests")), ["an argument has a key: write `name = \"requests\"`"]);
+    }
+
+    #[test]
+    fn a_flag_stands_alone() {
+        let args = Args::parse("metric", quote!(exemplars, name = "a"), &["name", "exemplars"]);
+        assert!(args.errors.is_empty() && args.get("exemplars").is_some());
+        assert_eq!(messages(quote!(exemplars = true)), ["`exemplars` takes no value: write `exemplars` alone"]);
     }
 
     #[test]

@@ -96,9 +96,9 @@ fn mistakes(tokens: TokenStream, attribute: (Span, Span)) -> Vec<Mistake> {
 fn an_argument_that_is_unknown_repeated_or_incomplete_is_pointed_at() {
     drawn(
         r#"#[metric(nmae = "a", unit = "s", unit = "ms", colour = 3)]
-         ^^^^ unknown argument `nmae`, did you mean `name`? #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `shared`
+         ^^^^ unknown argument `nmae`, did you mean `name`? #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `exemplars`, `shared`
                                  ^^^^ `unit` is given twice
-                                              ^^^^^^ unknown argument `colour`: #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `shared`
+                                              ^^^^^^ unknown argument `colour`: #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `exemplars`, `shared`
 static A: Counter;
 
 #[metric(unit = "s")]
@@ -184,6 +184,10 @@ static A: Counter;
                      ^^^^^^ `bounds` belong on a `Histogram`, and this is a `Gauge`
 static A: telemetry_core::Gauge<Call>;
 
+#[metric(name = "a", exemplars)]
+                     ^^^^^^^^^ `exemplars` belong on a `Counter`, a `FloatCounter` or a `Histogram`, and this is a `Gauge`
+static A: Gauge;
+
 #[metric(name = "a", bounds = [1.0], max_series = 5)]
                      ^^^^^^ `bounds` belongs on a static; an observed function has none
                                      ^^^^^^^^^^ `max_series` belongs on a static; an observed function has none
@@ -267,7 +271,7 @@ async fn a(_: u32) -> Result<(), Error> { Ok(()) }
 fn an_item_that_cannot_be_declared_is_pointed_at_with_its_arguments() {
     drawn(
         r#"#[metric(name = "a", colour = 3)]
-                     ^^^^^^ unknown argument `colour`: #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `shared`
+                     ^^^^^^ unknown argument `colour`: #[metric] knows `name`, `unit`, `kind`, `bounds`, `max_series`, `exemplars`, `shared`
 struct Struct;
 ^^^^^^ expected a `static` or a function
 

@@ -11,7 +11,7 @@ use crate::item::{Item, StaticItem, return_type};
 use crate::text;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let known = ["name", "unit", "kind", "bounds", "max_series", "shared"];
+    let known = ["name", "unit", "kind", "bounds", "max_series", "exemplars", "shared"];
     let (mut args, item) = match expand::parse("metric", &known, args, tokens) {
         Ok(parsed) => parsed,
         Err(left) => return left,
@@ -60,6 +60,11 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
         declared.checks.extend(checks);
         declared.bounds = Some(Bounds { written, numbers });
     }
+    if let (Some(key), Some((other, _))) = (args.key("exemplars"), instrument(&item.ty).filter(|(name, _)| !has_exemplars(name))) {
+        let wanted = "`exemplars` belong on a `Counter`, a `FloatCounter` or a `Histogram`";
+        let error = syn::Error::new(key.span(), format!("{wanted}, and this is a `{other}`"));
+        args.errors.push(error);
+    }
     if let (Some(key), Some((_, false))) = (args.key("max_series"), instrument(&item.ty)) {
         let error = syn::Error::new(key.span(), "`max_series` belongs on a metric with labels: this one has a single series");
         args.errors.push(error);
@@ -72,14 +77,15 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
     }
     let (ident, ty) = (&item.ident, &item.ty);
     let part = caret::part(ty, "Metric");
-    let plain = item.init.is_none() && declared.bounds.is_none() && args.get("max_series").is_none();
+    let is_usual = declared.bounds.is_none() && args.get("max_series").is_none() && args.get("exemplars").is_none();
+    let plain = item.init.is_none() && is_usual;
     if let (true, Some((size, fields))) = (plain, declared.literals(ty)) {
         let (attrs, vis, framed, taken) = (&item.attrs, &item.vis, caret::framed(&part), declared.taken());
         return quote!(::telemetry_core::__private::metric!([#(#attrs)* #vis] #ident [#ty] #framed [#taken] #size #fields););
     }
     let registration = declared.registration(ty, &part, &quote!(metric(&__TELEMETRY_RECORD, &#ident)));
     let initial = item.initial();
-    let completed = if declared.bounds.is_none() && args.get("max_series").is_none() {
+    let completed = if is_usual {
         initial
     } else {
         let bounds = declared.bounds.as_ref().map_or_else(
@@ -88,10 +94,11 @@ fn on_static(args: &mut Args, item: &StaticItem, declared: &mut Declared) -> Tok
         );
         let default = || quote!(::telemetry_core::limits::SERIES_MAX);
         let series_max = args.get("max_series").map_or_else(default, ToTokens::to_token_stream);
+        let exemplars = args.get("exemplars").is_some();
         quote! {
             __TELEMETRY_RECORD.completed(
                 #initial,
-                ::telemetry_core::__private::Options { bounds: #bounds, series_max: #series_max },
+                ::telemetry_core::__private::Options { bounds: #bounds, series_max: #series_max, exemplars: #exemplars },
             )
         }
     };
@@ -107,9 +114,14 @@ fn instrument(ty: &Type) -> Option<(String, bool)> {
     known.contains(&name.as_str()).then_some((name, !matches!(last.arguments, PathArguments::None)))
 }
 
+/// Whether what an instrument of this name records may have an exemplar.
+fn has_exemplars(name: &str) -> bool {
+    ["Counter", "FloatCounter", "Histogram"].contains(&name)
+}
+
 /// The code of the kind of an observed function.
 fn observed_kind(args: &mut Args) -> &'static str {
-    for key in ["bounds", "max_series"] {
+    for key in ["bounds", "max_series", "exemplars"] {
         if let Some(key) = args.key(key).cloned() {
             let error = syn::Error::new(key.span(), format!("`{key}` belongs on a static; an observed function has none"));
             args.errors.push(error);

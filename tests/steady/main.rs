@@ -4,10 +4,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
-use telemetry_core::collect::Collector;
-use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, UpDownCounter, metric};
+use telemetry_core::collect::{Collector, Frame};
+use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, Telemetry, UpDownCounter, metric};
 use telemetry_exporter::limits::MESSAGE_BYTES_MAX;
 use telemetry_exporter::otlp::Encoder;
 
@@ -49,13 +51,13 @@ struct Route<'a> {
 }
 
 /// .
-#[metric(name = "steady_counter")]
+#[metric(name = "steady_counter", exemplars)]
 static COUNTER: Counter;
 /// .
-#[metric(name = "steady_calls")]
+#[metric(name = "steady_calls", exemplars)]
 static CALLS: Counter<Call>;
 /// .
-#[metric(name = "steady_routes")]
+#[metric(name = "steady_routes", exemplars)]
 static ROUTES: Counter<Route>;
 /// .
 #[metric(name = "steady_float")]
@@ -70,13 +72,16 @@ static GAUGE: Gauge<Call>;
 #[metric(name = "steady_float_gauge")]
 static FLOAT_GAUGE: FloatGauge;
 /// .
-#[metric(name = "steady_explicit", bounds = [1.0, 10.0, 100.0])]
+#[metric(name = "steady_explicit", bounds = [1.0, 10.0, 100.0], exemplars)]
 static EXPLICIT: Histogram<Route>;
 /// .
-#[metric(name = "steady_exponential")]
+#[metric(name = "steady_exponential", exemplars)]
 static EXPONENTIAL: Histogram<Call>;
 
 fn record(round: u64) {
+    let (trace, span) = (TraceId::from(u128::from(round)), SpanId::from(round));
+    let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
+    let _span = Context::new().with_remote_span_context(span).attach();
     COUNTER.inc();
     FLOAT.add(0.5);
     FLOAT_GAUGE.set(round as f64);
@@ -94,11 +99,18 @@ fn record(round: u64) {
     }
 }
 
+/// How many series have an exemplar of this round.
+fn exemplars(frame: &Frame, round: u64) -> usize {
+    (0..frame.series().len()).filter_map(|n| frame.exemplar(n)).filter(|kept| kept.span_id == round.to_be_bytes()).count()
+}
+
 #[test]
 fn a_collection_of_the_same_series_takes_no_memory_and_tells_the_new_values() {
     // Not what this program has of the exporter's features: a function that is observed may take memory.
     let collector = Collector::of(&Registry::new(), |entry| entry.name().starts_with("steady_"));
     let (mut collector, mut encoder) = (collector, Encoder::new(MESSAGE_BYTES_MAX));
+    let _asks_for_spans = Telemetry::builder().build().expect("valid declarations");
+    collector.collect(Duration::from_secs(1)); // from which on series ask for exemplars
     let mut layouts = Vec::new();
     for round in 1..=20 {
         record(round);
@@ -108,6 +120,7 @@ fn a_collection_of_the_same_series_takes_no_memory_and_tells_the_new_values() {
         let taken = TAKEN.with(Cell::get) - before;
         layouts.push(frame.layout());
         let decoded = ResourceMetrics::decode(messages[0].as_ref()).expect("a ResourceMetrics");
+        assert_eq!(exemplars(frame, round), 1 + 2 + 50 + 50 + 2);
         assert_eq!(decoded.scope_metrics, telemetry_exporter::otlp::metrics(frame));
         // The first builds the template; the second may still find a buffer that was a little too short.
         assert!(taken == 0 || round <= 2, "collection {round} took memory {taken} times");

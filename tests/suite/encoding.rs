@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use opentelemetry::trace::TraceFlags;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{DataPointFlags, ResourceMetrics, metric};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -10,6 +11,8 @@ use prost::Message;
 use telemetry_core::collect::Collector;
 use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, UpDownCounter, metric};
 use telemetry_exporter::otlp::{self, Encoder};
+
+use crate::exemplars::{enter, follow_spans};
 
 #[derive(Clone, Copy, Labels)]
 struct Side {
@@ -23,10 +26,10 @@ struct Place<'a> {
 }
 
 /// Of 2^64 - 1 at most.
-#[metric(name = "encoding_counter", unit = "{thing}")]
+#[metric(name = "encoding_counter", unit = "{thing}", exemplars)]
 static COUNTER: Counter<Place>;
 /// .
-#[metric(name = "encoding_float_counter", unit = "s")]
+#[metric(name = "encoding_float_counter", unit = "s", exemplars)]
 static FLOAT_COUNTER: FloatCounter<Side>;
 /// Ups and downs, in \ many "ways".
 #[metric(name = "encoding_up_down")]
@@ -38,10 +41,10 @@ static GAUGE: Gauge<Place>;
 #[metric(name = "encoding_float_gauge")]
 static FLOAT_GAUGE: FloatGauge;
 /// .
-#[metric(name = "encoding_explicit", bounds = [-1.5, 0.0, 10.0, 1e9])]
+#[metric(name = "encoding_explicit", bounds = [-1.5, 0.0, 10.0, 1e9], exemplars)]
 static EXPLICIT: Histogram<Place>;
 /// .
-#[metric(name = "encoding_exponential")]
+#[metric(name = "encoding_exponential", exemplars)]
 static EXPONENTIAL: Histogram<Place>;
 
 /// One thing that is done to some metric.
@@ -52,17 +55,20 @@ struct Act {
     floor: i64,
     whole: u64,
     float: f64,
+    /// Ids of the span that it is done in; 0 for none.
+    span: u8,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let name = prop_oneof![Just(String::new()), Just("a".to_owned()), "\\PC{0,12}", "[a-c]{1,40}"];
     let float = prop_oneof![any::<f64>(), -10.0..10.0, Just(0.0)];
-    let act = (0_u8..11, name, prop_oneof![Just(0), any::<i64>()], prop_oneof![0_u64..5, any::<u64>()], float);
-    let act = act.prop_map(|(metric, name, floor, whole, float)| Act { metric, name, floor, whole, float });
+    let act = (0_u8..11, name, prop_oneof![Just(0), any::<i64>()], prop_oneof![0_u64..5, any::<u64>()], float, 0_u8..3);
+    let act = act.prop_map(|(metric, name, floor, whole, float, span)| Act { metric, name, floor, whole, float, span });
     proptest::collection::vec(act, 1..60)
 }
 
-fn perform(Act { metric, name, floor, whole, float }: &Act) {
+fn perform(Act { metric, name, floor, whole, float, span }: &Act) {
+    let _span = (*span != 0).then(|| enter(*span, TraceFlags::SAMPLED));
     let (place, side) = (Place { name, floor: *floor }, Side { left: *floor > 0 });
     match metric {
         0 => COUNTER.with(place).add(*whole),
@@ -94,6 +100,7 @@ proptest! {
 
     #[test]
     fn the_template_writes_what_prost_writes_of_the_same_values(rounds in proptest::collection::vec(acts(), 1..5), bytes_max in 2_000_usize..200_000) {
+        follow_spans();
         let (mut collector, mut encoder) = (Collector::new(&Registry::new()), Encoder::new(1 << 30));
         let mut small = Encoder::new(bytes_max);
         for acts in rounds {

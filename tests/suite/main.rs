@@ -11,6 +11,7 @@ mod declarations;
 mod distributions;
 mod encoding;
 mod events;
+mod exemplars;
 mod instruments;
 mod libp2p;
 mod otel;

@@ -13,7 +13,8 @@ use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
 use crate::thread::{
-    Block, Bounds, Class, Compared, Encoded, Held, Packed, SeriesList, Slot, Space, Sums, Told, Verb, read_distributions,
+    Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Listing, Packed, SeriesList, Slot, Space, Sums, Told, Verb, has_spans,
+    read_distributions,
 };
 
 /// What an attribute says of a metric beside its name.
@@ -24,10 +25,12 @@ pub struct Options {
     pub bounds: Bounds,
     /// Series of a metric whose label sets are not known.
     pub series_max: usize,
+    /// Whether its series ask in which span they are recorded.
+    pub exemplars: bool,
 }
 
 impl Options {
-    pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX };
+    pub(super) const DEFAULT: Self = Self { bounds: None, series_max: SERIES_MAX, exemplars: false };
 }
 
 /// How the series of an instrument are read.
@@ -111,20 +114,36 @@ pub(super) struct Family {
     pub space: Option<Space>,
     /// Whether it is of sums of whole numbers that only grow.
     counts: bool,
-    pub options: Options,
+    // What its attribute says: see `Options`.
+    pub bounds: Bounds,
+    series_max: u32,
+    exemplars: bool,
 }
 
+const _: () = assert!(size_of::<Family>() <= 144, "each metric has one");
+
 impl Family {
-    pub const fn new(space: Option<Space>, kind: MetricKind, options: Options) -> Self {
-        Self {
+    pub const fn new(space: Option<Space>, kind: MetricKind) -> Self {
+        let mut family = Self {
             single: Slot::new(Class::Fixed),
             dense: Block::new(),
             dense_labels: OnceLock::new(),
             sparse: SeriesList::new(),
             space,
             counts: matches!((space, kind), (Some(Space::Whole), MetricKind::Counter)),
-            options,
-        }
+            bounds: None,
+            series_max: 0,
+            exemplars: false,
+        };
+        family.set(Options::DEFAULT);
+        family
+    }
+
+    /// Takes over what the attribute says.
+    pub const fn set(&mut self, Options { bounds, series_max, exemplars }: Options) {
+        self.bounds = bounds;
+        self.series_max = if series_max > u32::MAX as usize { u32::MAX } else { series_max as u32 };
+        self.exemplars = exemplars;
     }
 
     /// The series of a metric without labels.
@@ -145,7 +164,7 @@ impl Family {
     /// Records in the series of a metric without labels.
     #[inline(always)]
     pub fn act_single(&self, verb: Verb, bits: u64) -> bool {
-        self.single.act(Class::Fixed, verb, bits, &self.options.bounds)
+        self.single.act(Class::Fixed, verb, bits, &self.bounds)
     }
 
     /// Records in the series of these labels, made where it is new; in that of the overflow where there are too many. False where it
@@ -157,7 +176,7 @@ impl Family {
         }
         if cardinality::<L>() > 0 {
             return self.add_by_arithmetic(labels, verb, bits).is_some()
-                || self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.options.bounds));
+                || self.dense(labels).is_some_and(|slot| slot.act(Class::Fixed, verb, bits, &self.bounds));
         }
         let mut key = self.sparse.key();
         labels.key(&mut key);
@@ -190,7 +209,7 @@ impl Family {
         let mut key = self.sparse.key();
         labels.key(&mut key);
         SeriesList::act_further(&key, |text| is_same(labels, text), verb, bits)
-            || self.sparse.act(&Of(labels), self.options.series_max, verb, bits, &self.options.bounds)
+            || self.sparse.act(&Of(labels), self.series_max as usize, verb, bits, &self.bounds)
     }
 
     /// The series of these labels, to be kept. None as for `with`.
@@ -201,7 +220,7 @@ impl Family {
         if cardinality::<L>() > 0 {
             return self.dense(labels).map(Held::Own);
         }
-        self.sparse.hold(&Of(labels), self.options.series_max).map(Held::Shared)
+        self.sparse.hold(&Of(labels), self.series_max as usize).map(Held::Shared)
     }
 
     /// Ends a series; true where it existed.
@@ -218,7 +237,8 @@ impl Family {
     /// Shows each series that has something to show.
     pub fn read<L: Labels>(&self, reader: &Reader, frame: &mut Frame, read: Read) {
         if L::NONE {
-            return read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
+            read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
+            return self.exemplars(&reader.series, frame);
         }
         let slots = self.dense.all();
         if !slots.is_empty() {
@@ -235,5 +255,20 @@ impl Family {
             std::hint::black_box(series.iter().fold(0, |all, series| all ^ series.slot.touch()));
             read.all(series, |series| &series.slot, &reader.sums, frame, |series| series.labels.clone());
         }
+        self.exemplars(&reader.series, frame);
+    }
+
+    /// Shows the exemplars of the series that were shown, and lets all of them ask for the next.
+    fn exemplars(&self, listing: &Listing, frame: &mut Frame) {
+        if !self.exemplars || !has_spans() {
+            return;
+        }
+        let mut tell = |slot: &Slot, exemplar: Option<&Exemplar>| frame.exemplar_of(slot.identity(), exemplar);
+        Slot::exemplars([&self.single].into_iter(), &mut tell);
+        for slots in self.dense.all().chunks(TOGETHER) {
+            Slot::exemplars(slots.iter(), &mut tell);
+        }
+        self.dense.ask();
+        self.sparse.exemplars(self.sparse.of(listing), tell);
     }
 }

@@ -25,6 +25,7 @@ pub use written::{Of, Part, Written, initial};
 
 use std::sync::LazyLock;
 
+use crate::clock;
 use crate::declaration::{Declaration, MetricKind};
 use crate::frame::Frame;
 use crate::thread::{Listing, Sums};
@@ -69,7 +70,7 @@ pub trait MetricSource: Send + Sync {
 pub fn read<M: MetricSource>(metrics: &[&M], reader: &mut Reader, frame: &mut Frame) {
     static NOBODY: LazyLock<Declaration> = LazyLock::new(|| Declaration::new(""));
     reader.read();
-    frame.begin(1);
+    frame.begin(clock::now_ns());
     for (place, metric) in metrics.iter().enumerate() {
         frame.metric(place, &NOBODY, MetricKind::Gauge);
         metric.read(reader, frame);

@@ -81,7 +81,7 @@ impl<M: Instrument, L: Labels> Target for Series<'_, M, L> {
 impl<M: Instrument> Target for Handle<'_, M> {
     #[inline(always)]
     fn act(&self, verb: Verb, bits: u64) -> bool {
-        self.held.as_ref().is_some_and(|held| held.act(verb, bits, &self.metric.family().options.bounds))
+        self.held.as_ref().is_some_and(|held| held.act(verb, bits, &self.metric.family().bounds))
     }
 
     fn read<T>(&self, run: impl FnOnce(&Slot) -> T) -> Option<T> {
@@ -99,7 +99,7 @@ macro_rules! instrument {
             #[allow(clippy::new_without_default)] // only a macro makes a useful one
             pub const fn new() -> Self {
                 Self {
-                    family: $crate::metric::family::Family::new($begin, $crate::MetricKind::$kind, Options::DEFAULT),
+                    family: $crate::metric::family::Family::new($begin, $crate::MetricKind::$kind),
                     labels: ::std::marker::PhantomData,
                 }
             }
@@ -107,7 +107,9 @@ macro_rules! instrument {
             pub(crate) const fn with_options(mut self, options: Options) -> Self {
                 let buckets = matches!($crate::MetricKind::$kind, $crate::MetricKind::Histogram);
                 assert!(buckets || options.bounds.is_none(), "`bounds` belong on a `Histogram`");
-                self.family.options = options;
+                let sums = buckets || matches!($crate::MetricKind::$kind, $crate::MetricKind::Counter);
+                assert!(sums || !options.exemplars, "`exemplars` belong on a `Counter`, a `FloatCounter` or a `Histogram`");
+                self.family.set(options);
                 self
             }
         }

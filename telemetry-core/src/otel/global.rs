@@ -17,6 +17,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use parking_lot::Mutex;
 
 use super::delegate::{Meters, Moves, Observed, Origin, Recording, Records};
+use super::exemplars::follow_spans;
 use super::measured::Measured;
 use super::observe::is_observing;
 use crate::callback;
@@ -27,7 +28,8 @@ use crate::metric::MEASUREMENTS_REJECTED;
 ///
 /// Instruments that any code makes through `opentelemetry::global` after this count from the moment they are made: what they record
 /// before a [`Telemetry`](crate::Telemetry) is global is kept, up to [`OTEL_BACKLOG_MAX`](crate::limits::OTEL_BACKLOG_MAX). Those that
-/// were made before this do nothing, which is OpenTelemetry's own. A provider that was set before is replaced.
+/// were made before this do nothing, which is OpenTelemetry's own. A provider that was set before is replaced. Metrics with `exemplars`
+/// ask OpenTelemetry's context for a span from here on, or from when the first `Telemetry` is built.
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -41,6 +43,7 @@ use crate::metric::MEASUREMENTS_REJECTED;
 /// # Ok::<(), telemetry_core::DeclareError>(())
 /// ```
 pub fn install() {
+    follow_spans();
     opentelemetry::global::set_meter_provider(Global);
 }
 

@@ -8,12 +8,14 @@ mod observe;
 mod guard;
 mod views;
 mod resource;
+mod exemplars;
 mod bridge;
 mod delegate;
 mod global;
 
 pub use bridge::is_bridged;
 pub(crate) use bridge::{Bridge, unbridged};
+pub(crate) use exemplars::follow_spans;
 pub use global::{Global, install};
 pub(crate) use global::{set, unset};
 pub(crate) use guard::guarded_meter;

@@ -228,6 +228,11 @@ impl Drop for Busy {
     }
 }
 
+/// Whether this thread may run code that may record: it is not busy, and has not ended.
+pub fn can_ask() -> bool {
+    !hot().busy.get() && LEASE.try_with(|_| ()).is_ok()
+}
+
 /// Says that this thread tells the text of labels, for which it takes memory: an instrumented allocator that counts it by labels would
 /// tell them again, without end.
 pub struct Telling(());

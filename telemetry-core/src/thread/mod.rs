@@ -3,11 +3,15 @@
 //! Each thread has a slab of cells (`slabs`), leased at its first record and given back at its end (`lease`). A series has a `Slot`:
 //! an index into every slab, and one atomic for those who have no slab. Series whose labels are known at compile time are a
 //! `Block` of slots. Others are found in a table of the thread (`table`) by a packed key (`key`, of `parts` and `text`, at a `generation`),
-//! over one list of all series (`series`). After a fork the child starts clean (`fork`).
+//! over one list of all series (`series`). In which span a value was recorded is asked for
+//! now and then (`exemplar`). After a fork the child starts clean (`fork`).
 //! Invariant: recording waits for nobody who runs user code. It takes a lock when a thread meets a series for the first time, and
 //! when a distribution changes its scale. Not here: verbs and label types (`metric`), the moment of reading (`collect`).
 
 mod block;
+mod exemplar;
+#[cfg(all(test, not(loom)))]
+mod exemplar_tests;
 mod fork;
 mod generation;
 mod key;
@@ -23,12 +27,17 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod text;
+mod verb;
 
 pub use block::Block;
+pub use exemplar::{Exemplar, has_spans};
+#[cfg(feature = "otel")]
+pub use exemplar::{Ids, set_span};
 pub use key::Packed;
 pub use lease::Sums;
 pub use parts::{Compared, Encoded, Key};
 pub use reading::{Seen, read_distributions};
 pub use series::{Held, Listing, SeriesList, Told};
 pub use slabs::{Class, Space};
-pub use slot::{Bounds, Identity, Slot, Verb};
+pub use slot::{Bounds, Identity, Slot};
+pub use verb::Verb;

@@ -12,14 +12,19 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 
+use super::exemplar::Exemplar;
 use super::generation::Generation;
 use super::key::Packed;
 use super::lease::{self, Busy, Locked, Telling, hot};
 use super::parts::Encoded;
 use super::slabs::Class;
-use super::slot::{Bounds, Slot, Verb};
+use super::slot::{Bounds, Slot};
+use super::verb::Verb;
 use crate::label::{Label, LabelSet};
-use crate::limits::TABLE_TEXT_BYTES_MAX;
+use crate::limits::{EXEMPLAR_ASKS_MAX, TABLE_TEXT_BYTES_MAX};
+
+/// Series whose exemplars are read under one lock.
+const EXEMPLARS_TOGETHER: usize = 64;
 
 static NAMES: Mutex<Names> = Mutex::new(Names { metrics: Vec::new(), free: Vec::new(), generation: Generation::ZERO, changes: 0 });
 
@@ -40,9 +45,9 @@ pub struct Series {
 }
 
 impl Series {
-    fn new(labels: LabelSet, text: Vec<u8>, metric: &Metric) -> Self {
+    fn new(labels: LabelSet, text: Vec<u8>, metric: &Metric, asks: u8) -> Self {
         let generation = Arc::clone(&metric.generation);
-        let (slot, text, removed) = (Slot::listed(), text.into(), AtomicBool::new(false));
+        let (slot, text, removed) = (Slot::listed().asking(asks), text.into(), AtomicBool::new(false));
         Self { slot, labels, text, removed, is_overflow: false, generation }
     }
 
@@ -177,6 +182,8 @@ pub struct SeriesList {
     /// What the keys of its series have in their head.
     /// As bits.
     generation: AtomicU64,
+    /// Whether a new series asks for an exemplar.
+    asks: AtomicBool,
 }
 
 /// A label set, told in each of the ways that finding its series may want. This is code of the user's.
@@ -198,7 +205,8 @@ struct Found {
 
 impl SeriesList {
     pub const fn new() -> Self {
-        Self { index: AtomicU32::new(NONE), generation: AtomicU64::new(Generation::UNTABLED.bits()) }
+        let generation = AtomicU64::new(Generation::UNTABLED.bits());
+        Self { index: AtomicU32::new(NONE), generation, asks: AtomicBool::new(false) }
     }
 
     #[inline(always)]
@@ -256,7 +264,7 @@ impl SeriesList {
         let Some(_telling) = Telling::take() else { return false };
         let Some(Found { series, generation, text }) = self.series(wanted, series_max) else { return false };
         let done = series.slot.act(Class::Listed, verb, bits, bounds);
-        if generation != Generation::UNTABLED && done {
+        if generation != Generation::UNTABLED && done && !series.slot.is_asking() {
             let mut key = Packed::new(lease::seed(), ptr::from_ref(self).addr(), generation);
             wanted.key(&mut key);
             let text = text.filter(|_| key.points_to_text());
@@ -297,7 +305,8 @@ impl SeriesList {
                 return Some(Found { series, generation, text: Some(text.into()) });
             }
             if let Some(labels) = labels.take() {
-                let series = Arc::new(Series::new(labels, text, metric));
+                let asks = if self.asks.load(Relaxed) { EXEMPLAR_ASKS_MAX } else { 0 };
+                let series = Arc::new(Series::new(labels, text, metric, asks));
                 metric.series.insert(ByText(Arc::clone(&series)));
                 names.changes += 1;
                 return Some(Found { series, generation, text: None });
@@ -316,15 +325,31 @@ impl SeriesList {
         if let Some(series) = &removed {
             series.0.removed.store(true, Relaxed);
             // No table may go on to lead to it, or to say that other labels are beyond the limit.
-            let generation = names.generation();
             names.changes += 1;
-            self.generation.store(generation.bits(), Relaxed);
-            if let Some(metric) = names.metric(self.index.load(Relaxed)) {
-                metric.generation.store(generation.bits(), Release);
-            }
+            self.renew(&mut names);
         }
         drop(names); // and then the series
         removed.is_some()
+    }
+
+    /// Keeps every table from all of its series until it has met them anew.
+    fn renew(&self, names: &mut Names) {
+        let generation = names.generation();
+        self.generation.store(generation.bits(), Relaxed);
+        if let Some(metric) = names.metric(self.index.load(Relaxed)) {
+            metric.generation.store(generation.bits(), Release);
+        }
+    }
+
+    /// Tells the exemplars of series that were found, and lets all of this metric ask for the next. Cost: a lock for some of them
+    /// together, and another where one of them did not ask before.
+    pub fn exemplars(&self, found: &[Arc<Series>], mut tell: impl FnMut(&Slot, Option<&Exemplar>)) {
+        self.asks.store(true, Relaxed);
+        let some = |some: &[Arc<Series>]| Slot::exemplars(some.iter().map(|series| &series.slot), &mut tell);
+        let are_new = found.chunks(EXEMPLARS_TOGETHER).map(some).fold(false, |any, some| any | some);
+        if are_new && let Some(mut names) = Locked::take(&NAMES) {
+            self.renew(&mut names);
+        }
     }
 
     /// The series of this metric among those that were found.

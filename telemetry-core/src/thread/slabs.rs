@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
+use super::exemplar::Exemplar;
 use crate::cell::{AtomicPtr, AtomicU64};
 use crate::distribution::{Merged, Shard};
 use crate::limits::{CELLS_FIRST, CELLS_MAX};
@@ -104,11 +105,13 @@ struct Indices {
     free: Vec<u32>,
     /// What a sum was when its series was removed, as bits: what is beyond it is of the new life.
     bases: BTreeMap<u32, u64>,
+    /// The last of each series that has one.
+    exemplars: BTreeMap<u32, Exemplar>,
 }
 
 impl Indices {
     const fn new() -> Self {
-        Self { next: 0, free: Vec::new(), bases: BTreeMap::new() }
+        Self { next: 0, free: Vec::new(), bases: BTreeMap::new(), exemplars: BTreeMap::new() }
     }
 
     fn take(&mut self) -> Option<u32> {
@@ -220,12 +223,14 @@ impl Slabs {
         }
         let indices = &mut self.indices[space as usize];
         indices.bases.remove(&index);
+        indices.exemplars.remove(&index);
         indices.free.push(index);
         retired
     }
 
     /// Begins a new life of a series: what was recorded so far is not of it.
     pub fn renew(&mut self, space: Space, index: u32) {
+        self.indices[space as usize].exemplars.remove(&index);
         let base = match space {
             Space::Whole => self.raw_whole(index),
             Space::Float => self.raw_float(index).to_bits(),
@@ -234,6 +239,16 @@ impl Slabs {
             }
         };
         self.indices[space as usize].bases.insert(index, base);
+    }
+
+    /// Keeps an exemplar of a series, in the place of the one before.
+    pub fn keep_exemplar(&mut self, space: Space, index: u32, exemplar: Exemplar) {
+        self.indices[space as usize].exemplars.insert(index, exemplar);
+    }
+
+    /// The last exemplar of a series.
+    pub fn exemplar(&self, space: Space, index: u32) -> Option<&Exemplar> {
+        self.indices[space as usize].exemplars.get(&index)
     }
 
     /// The shard of a thread, or of those that have no slab.
@@ -340,7 +355,10 @@ impl Slabs {
         std::mem::forget(std::mem::take(&mut self.slabs));
         std::mem::forget(std::mem::replace(&mut self.common, Slab::new()));
         self.idle.clear();
-        self.indices.iter_mut().for_each(|indices| indices.bases.clear());
+        for indices in &mut self.indices {
+            indices.bases.clear();
+            indices.exemplars.clear();
+        }
     }
 }
 

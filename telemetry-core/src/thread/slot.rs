@@ -3,7 +3,9 @@
 //! A counter, an up-down counter and a distribution have a cell in each slab; `value` takes what threads record that have none. A
 //! gauge is `value` alone. The offset is invalid until the series is first recorded and after it was removed, so that the check
 //! which the hot path makes anyway leads to the cold path, which knows what to do. (A counter in a `Block` is added to by arithmetic,
-//! removed or not.)
+//! removed or not.) A series that asks for exemplars is led there by the same check: see `exemplars`.
+
+mod exemplars;
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use super::fork::EPOCH;
 use super::lease::{self, BY_SUM, Cells, INVALID, Sums, hot};
 use super::slabs::{Class, Retired, Slabs, Space};
+use super::verb::{Verb, change};
 use crate::cell;
 use crate::clock;
 use crate::distribution::Shard;
@@ -25,45 +28,11 @@ const WITHOUT_CELLS: u32 = u32::MAX - 1;
 /// The index of a gauge that shows, beyond all rows.
 const GAUGE: u32 = u32::MAX - 2;
 
+/// The index of a listed series that shows and asks for exemplars, beyond all rows.
+const ASKING: u32 = u32::MAX - 3;
+
 /// Beside its epoch, in a slot whose value is being reset by a thread of this process.
 const CHANGING: u32 = 1 << 31;
-
-/// What is done to a series. It is a constant where the verb is inlined, and with its number it is passed in two registers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Adds one to a sum of whole numbers that only grows, modulo 2^64.
-    Count,
-    /// Adds to a sum of whole numbers that only grows, modulo 2^64.
-    CountMany,
-    /// Adds one to a sum of whole numbers, modulo 2^64.
-    Increment,
-    /// Takes one from a sum of whole numbers, modulo 2^64.
-    Decrement,
-    /// Adds to a sum of whole numbers, modulo 2^64.
-    Add,
-    /// Adds the float of these bits to a sum.
-    AddFloat,
-    /// Records a whole number in a distribution. Their sum is exact.
-    RecordWhole,
-    /// Records the float of these bits in a distribution.
-    RecordFloat,
-    /// Sets the bits of a gauge.
-    Set,
-    /// Adds to a gauge of whole numbers, modulo 2^64.
-    Shift,
-    /// Adds the float of these bits to a gauge.
-    ShiftFloat,
-}
-
-/// Does to a gauge what the verb says.
-#[inline(always)]
-fn change(value: &AtomicU64, verb: Verb, bits: u64) {
-    match verb {
-        Verb::Shift => drop(value.fetch_add(bits, Relaxed)),
-        Verb::ShiftFloat => drop(value.update(Relaxed, Relaxed, |value| (f64::from_bits(value) + f64::from_bits(bits)).to_bits())),
-        _ => value.store(bits, Relaxed),
-    }
-}
 
 /// The bounds of a distribution; none for exponential buckets.
 pub type Bounds = Option<&'static [f64]>;
@@ -75,7 +44,7 @@ pub type Identity = (usize, u64);
 pub struct Slot {
     /// Of the cells in their rows, in bytes, while the series of a fixed slot shows and all rows reach so far.
     offset: AtomicU64,
-    /// The index of the cells while the series shows, or one of the three above.
+    /// The index of the cells while the series shows, or one of the four above.
     index: AtomicU32,
     /// The index of the cells, also after a removal; `NONE` where there are none yet.
     home: AtomicU32,
@@ -86,12 +55,16 @@ pub struct Slot {
     class: Class,
     /// Whether it was made with cells beside those of others.
     has_run: bool,
+    /// How many more records ask for an exemplar, each in the cold path.
+    asks: AtomicU8,
     /// How many indices had been given out when this slot got its own.
     taken: AtomicU64,
     /// When its present life began, in Unix nanoseconds; 0 for the start of the process.
     since_ns: AtomicU64,
     value: AtomicU64,
 }
+
+const _: () = assert!(size_of::<Slot>() <= 48, "there are many");
 
 impl Slot {
     /// A series that does not show.
@@ -104,6 +77,7 @@ impl Slot {
             home: AtomicU32::new(NONE),
             epoch: AtomicU32::new(0),
             space: AtomicU8::new(Space::Whole as u8),
+            asks: AtomicU8::new(0),
             taken: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
             value: AtomicU64::new(0),
@@ -175,7 +149,7 @@ impl Slot {
 
     /// Where this thread records a listed series: its cell, or the value of a gauge. None where it has no cell, or was not recorded.
     pub fn near(&self) -> Option<*const ()> {
-        let (rows, index) = (&hot().listed, self.index.load(Acquire));
+        let (rows, index) = (&hot().listed, self.row_index());
         match self.cells() {
             Some((Space::Whole, _)) => rows.wholes.view.place(index),
             Some((Space::Float, _)) => rows.floats.view.place(index),
@@ -251,9 +225,10 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, n: u64) {
+        let life = self.life();
         let add = || {
             // SAFETY: as in `in_row`.
-            unsafe { hot().rows(self.class).wholes.of(self.index.load(Acquire), |cell| cell::add(cell, n)) }.is_some()
+            unsafe { hot().rows(self.class).wholes.of(self.row_index(), |cell| cell::add(cell, n)) }.is_some()
         };
         let done = add() || self.reach(Space::Whole) && add();
         self.try_publish(Space::Whole);
@@ -261,14 +236,16 @@ impl Slot {
             self.own_value();
             self.value.fetch_add(n, Relaxed);
         }
+        self.exemplify(life, n);
     }
 
     #[cold]
     #[inline(never)]
     fn add_float_slowly(&self, x: f64) {
+        let life = self.life();
         let add = || {
             // SAFETY: as in `in_row`.
-            unsafe { hot().rows(self.class).floats.of(self.index.load(Acquire), |cell| cell::add_float(cell, x)) }.is_some()
+            unsafe { hot().rows(self.class).floats.of(self.row_index(), |cell| cell::add_float(cell, x)) }.is_some()
         };
         let done = add() || self.reach(Space::Float) && add();
         self.try_publish(Space::Float);
@@ -276,21 +253,19 @@ impl Slot {
             self.own_value();
             self.value.update(Relaxed, Relaxed, |bits| (f64::from_bits(bits) + x).to_bits());
         }
+        self.exemplify(life, x.to_bits());
     }
 
     #[cold]
     #[inline(never)]
     fn record_slowly(&self, verb: Verb, bits: u64, bounds: &Bounds) -> bool {
+        let life = self.life();
         let (is_whole, float) = (verb == Verb::RecordWhole, f64::from_bits(bits));
         let value = if is_whole { bits as f64 } else { float };
         let record = |shard: &Shard| if is_whole { shard.any_whole(bits) } else { shard.any_float(float) };
         // SAFETY: as in `in_row` and `shard`.
-        let here = unsafe {
-            hot().rows(self.class).shards.of(self.index.load(Acquire), |cell| cell.load(Relaxed)).and_then(|s| s.as_ref())
-        };
-        if here.is_some_and(record) {
-            return true;
-        }
+        let here =
+            unsafe { hot().rows(self.class).shards.of(self.row_index(), |cell| cell.load(Relaxed)).and_then(|s| s.as_ref()) };
         let install = |slabs: &mut Slabs, slab: Option<usize>| {
             let Some(index) = self.show(slabs, Space::Shard) else { return (false, None) };
             let row = slab.map(|slab| lease::reach(slabs, self.class, slab, Space::Shard));
@@ -301,7 +276,12 @@ impl Slot {
             let (shard, old) = slabs.install(slab, index, *bounds, value);
             (record(shard), Some((row, old)))
         };
-        value.is_finite() && lease::with_slab(self.class, install).unwrap_or(false)
+        let is_new = || value.is_finite() && lease::with_slab(self.class, install).unwrap_or(false);
+        let done = here.is_some_and(record) || is_new();
+        if done {
+            self.exemplify(life, value.to_bits());
+        }
+        done
     }
 
     /// Makes the cell of this thread reachable; false where it has none.
@@ -330,14 +310,14 @@ impl Slot {
             self.taken.store(slabs.taken(), Relaxed);
             self.home.store(home, Release);
         }
-        self.index.store(home, Release);
+        self.index.store(self.shown_index(home), Release);
         Some(home)
     }
 
     /// Lets the hot path of every thread use the cell of a fixed slot without asking for the length of its row, if all reach so far.
     fn publish(&self, slabs: &Slabs, space: Space, index: u32) {
         let is_new = self.class == Class::Fixed && self.offset.load(Relaxed) == INVALID;
-        if is_new && slabs.is_everywhere(space, index) {
+        if is_new && self.asks.load(Relaxed) == 0 && slabs.is_everywhere(space, index) {
             let offset = match space {
                 Space::Whole | Space::Float => Cells::<cell::AtomicU64>::offset(index),
                 Space::Shard => Cells::<cell::AtomicPtr<Shard>>::offset(index),

@@ -164,11 +164,13 @@ impl Table {
         forgotten
     }
 
-    /// Sees to it that a key of an earlier time leads to its series again, where it still does.
+    /// Sees to it that a key of an earlier time leads to its series again, where it still does, and the series does not ask for an
+    /// exemplar.
     pub fn renew(&mut self, key: &Packed<'_, false>, is_same: impl Fn(&[u8]) -> bool) -> Option<*const ()> {
         let hash = (key.hash() / size_of::<Entry>() as u64) as u32;
         let place = self.chain(hash).find(|place| {
-            let is_its = |rest: &Rest| rest.series.is_of(key.generation()) && (key.is_exact() || is_same(rest.text()));
+            let is_free = |rest: &Rest| rest.series.is_of(key.generation()) && !rest.series.slot.is_asking();
+            let is_its = |rest: &Rest| is_free(rest) && (key.is_exact() || is_same(rest.text()));
             // SAFETY: as in `Entries::near`.
             unsafe { key.was(&self.entries[*place].key) && self.rest[*place].as_ref().is_some_and(is_its) }
         });

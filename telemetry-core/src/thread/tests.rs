@@ -165,7 +165,7 @@ fn metrics_that_come_and_go_at_one_address_have_nothing_of_each_other() {
 
 #[test]
 fn what_is_beyond_the_limit_is_counted_whatever_its_text() {
-    let options = Options { bounds: None, series_max: 1 };
+    let options = Options { bounds: None, series_max: 1, exemplars: false };
     let sums = Counter::<Name>::new().with_options(options);
     let names = ["first", "short", "a name of more than 16 bytes", &"x".repeat(1000)];
     threads(|_| {

@@ -9,9 +9,9 @@ use telemetry_core::{MetricKind, Scope};
 
 use super::changing::Changing;
 use super::exponential::PointLength;
-use super::template::{ExplicitPatch, NumberPatch, Part, ScopePart};
+use super::template::{ExemplarPatch, ExplicitPatch, NumberPatch, Part, ScopePart};
 use super::wire::CUMULATIVE;
-use super::{plain, wire};
+use super::{exemplar, plain, wire};
 
 /// All messages of one layout.
 pub fn build(frame: &Frame, resource: &[u8], bytes_max: usize) -> Vec<Part> {
@@ -55,6 +55,7 @@ struct Draft {
     bytes: Vec<u8>,
     numbers: Vec<NumberPatch>,
     explicits: Vec<ExplicitPatch>,
+    exemplars: Vec<ExemplarPatch>,
 }
 
 impl Draft {
@@ -63,6 +64,7 @@ impl Draft {
         let base = self.bytes.len() as u32;
         self.bytes.append(&mut other.bytes);
         self.numbers.extend(other.numbers.drain(..).map(|patch| NumberPatch { at: patch.at + base, ..patch }));
+        self.exemplars.extend(other.exemplars.drain(..).map(|patch| ExemplarPatch { at: patch.at + base, ..patch }));
         let moved = |patch: ExplicitPatch| ExplicitPatch { at: patch.at + base, min_at: patch.min_at + base, ..patch };
         self.explicits.extend(other.explicits.drain(..).map(moved));
     }
@@ -105,8 +107,10 @@ impl<'a> Builder<'a> {
             let mut point = Draft::default();
             let series = &frame.series()[number];
             match series.shape {
-                Shape::Explicit(bounds) => write_explicit(&mut point, number, series, bounds),
-                _ => write_number(&mut point, number, series, if row.kind == MetricKind::Gauge { 0 } else { series.start_ns }),
+                Shape::Explicit(bounds) => write_explicit(&mut point, number, series, bounds, frame),
+                _ => {
+                    write_number(&mut point, number, series, if row.kind == MetricKind::Gauge { 0 } else { series.start_ns }, frame)
+                }
             }
             if !self.fits(prefix.len() + points.bytes.len() + point.bytes.len()) && (self.has_any() || !points.bytes.is_empty()) {
                 self.end_metric(&prefix, &mut points, row.kind);
@@ -148,7 +152,7 @@ impl<'a> Builder<'a> {
         for number in row.series.clone() {
             let attributes = attributes(&frame.series()[number], 1);
             let len = frame.distribution(frame.values()[number]).map_or(0, |sum| PointLength::of(sum, attributes.len()).point);
-            let len = len + len / 4 + Self::HEADS; // it may grow
+            let len = len + len / 4 + exemplar::LEN + Self::HEADS; // it may grow
             if !self.fits(metric.prefix_len() + len) && (self.has_any() || !metric.series().is_empty()) {
                 let next = metric.next();
                 self.changing.extend((!metric.series().is_empty()).then_some(metric));
@@ -157,7 +161,7 @@ impl<'a> Builder<'a> {
                 metric = next;
             }
             self.reserved += len + if metric.series().is_empty() { metric.prefix_len() } else { 0 };
-            metric.push(&attributes);
+            metric.push(&attributes, frame.exemplar(number).is_some());
         }
         self.changing.extend((!metric.series().is_empty()).then_some(metric));
     }
@@ -177,9 +181,11 @@ impl<'a> Builder<'a> {
             bytes: std::mem::take(&mut self.part.fixed),
             numbers: std::mem::take(&mut self.part.numbers),
             explicits: std::mem::take(&mut self.part.explicits),
+            exemplars: std::mem::take(&mut self.part.exemplars),
         };
         part.append(&mut whole);
         (self.part.fixed, self.part.numbers, self.part.explicits) = (part.bytes, part.numbers, part.explicits);
+        self.part.exemplars = part.exemplars;
         let (fixed, changing) = (begin..self.part.fixed.len(), first..self.part.changing.len());
         self.part.scopes.push(ScopePart { fixed, changing, at: 0 });
     }
@@ -207,7 +213,7 @@ fn attributes(row: &SeriesRow, field: u8) -> Vec<u8> {
 }
 
 /// A point without its time and value, which are patched in.
-fn write_number(out: &mut Draft, number: usize, row: &SeriesRow, start_ns: u64) {
+fn write_number(out: &mut Draft, number: usize, row: &SeriesRow, start_ns: u64, frame: &Frame) {
     if start_ns != 0 {
         wire::fixed64(&mut out.bytes, 2, start_ns);
     }
@@ -215,10 +221,19 @@ fn write_number(out: &mut Draft, number: usize, row: &SeriesRow, start_ns: u64) 
     out.numbers.push(NumberPatch { series: number as u32, at: out.bytes.len() as u32 + 1, max });
     wire::fixed64(&mut out.bytes, 3, 0);
     wire::fixed64(&mut out.bytes, if row.shape == Shape::F64 { 4 } else { 6 }, 0);
+    write_exemplar(out, number, 5, frame);
     out.bytes.append(&mut attributes(row, 7));
 }
 
-fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64]) {
+/// The exemplar of a point, where it has one, which is patched too.
+fn write_exemplar(out: &mut Draft, number: usize, field: u8, frame: &Frame) {
+    if let Some(exemplar) = exemplar::field(field, frame, number) {
+        out.exemplars.push(ExemplarPatch { series: number as u32, at: out.bytes.len() as u32, field });
+        out.bytes.extend_from_slice(&exemplar);
+    }
+}
+
+fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64], frame: &Frame) {
     wire::fixed64(&mut out.bytes, 2, row.start_ns);
     let at = out.bytes.len() as u32 + 1;
     wire::fixed64(&mut out.bytes, 3, 0);
@@ -230,6 +245,7 @@ fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64
         wire::head(&mut out.bytes, 7, bounds.len() * 8);
         bounds.iter().for_each(|bound| out.bytes.extend_from_slice(&bound.to_le_bytes()));
     }
+    write_exemplar(out, number, 8, frame);
     out.bytes.append(&mut attributes(row, 9));
     out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1, version: 0 });
     wire::fixed64(&mut out.bytes, 11, 0); // min

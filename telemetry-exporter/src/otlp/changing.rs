@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use telemetry_core::collect::{Distribution, Frame, SeriesRow};
 
+use super::exemplar;
 use super::exponential::PointLength;
 use super::wire::{self, CUMULATIVE};
 
@@ -20,6 +21,8 @@ pub struct Changing {
     attributes: Vec<u8>,
     /// How long all points are with their heads.
     points_len: usize,
+    /// Whether any series has an exemplar. Which of them have one changes with the layout.
+    has_exemplars: bool,
 }
 
 /// The point of one series.
@@ -44,7 +47,7 @@ impl Point {
 impl Changing {
     /// One without series, of which the first will be this.
     pub fn new(prefix: Vec<u8>, first: usize) -> Self {
-        Self { prefix, series: first..first, points: Vec::new(), attributes: Vec::new(), points_len: 0 }
+        Self { prefix, series: first..first, points: Vec::new(), attributes: Vec::new(), points_len: 0, has_exemplars: false }
     }
 
     /// The same metric from the next series on.
@@ -53,7 +56,8 @@ impl Changing {
     }
 
     /// Adds the next series, with its attributes.
-    pub fn push(&mut self, attributes: &[u8]) {
+    pub fn push(&mut self, attributes: &[u8], has_exemplar: bool) {
+        self.has_exemplars |= has_exemplar;
         let begin = self.attributes.len();
         self.attributes.extend_from_slice(attributes);
         let attributes = begin..self.attributes.len();
@@ -75,13 +79,15 @@ impl Changing {
     /// How long the points are that changed since they were written. Whether that of any is another.
     pub fn measure(&mut self, frame: &Frame) -> bool {
         let mut resized = false;
-        for (value, point) in frame.values()[self.series.clone()].iter().zip(&mut self.points) {
-            let version = frame.version(*value);
+        for (number, point) in self.series.clone().zip(&mut self.points) {
+            let value = frame.values()[number];
+            let version = frame.version(value);
             if version == point.version {
                 continue;
             }
-            if let Some(sum) = frame.distribution(*value) {
-                let length = PointLength::of(sum, point.attributes.len());
+            if let Some(sum) = frame.distribution(value) {
+                let exemplar = frame.exemplar(number).map_or(0, |_| exemplar::LEN);
+                let length = PointLength::of(sum, point.attributes.len() + exemplar);
                 if length.point != point.length.point {
                     resized = true;
                     self.points_len += wire::delimited_len(length.point);
@@ -121,10 +127,11 @@ impl Changing {
             out.extend_from_slice(&before[std::mem::take(&mut same)]);
             wire::head(out, 1, point.length.point);
             (point.at, point.is_late) = (out.len(), false);
-            point.length.write(out, row.start_ns, sum, &self.attributes[point.attributes.clone()]);
+            let exemplar = exemplar::field(EXEMPLARS, frame, number);
+            point.length.write(out, row.start_ns, sum, &self.attributes[point.attributes.clone()], exemplar::bytes(&exemplar));
         }
         out.extend_from_slice(&before[same]);
-        self.points.iter().for_each(|point| wire::overwrite(out, point.time_at(), frame.time_ns()));
+        self.overwrite_times(out, frame);
         wire::number(out, 2, CUMULATIVE);
     }
 
@@ -133,14 +140,42 @@ impl Changing {
         for (number, point) in self.series.clone().zip(&mut self.points) {
             if let Some((row, sum)) = late(frame, number, point) {
                 scratch.clear();
-                point.length.write(scratch, row.start_ns, sum, &self.attributes[point.attributes.clone()]);
+                let exemplar = exemplar::field(EXEMPLARS, frame, number);
+                point.length.write(
+                    scratch,
+                    row.start_ns,
+                    sum,
+                    &self.attributes[point.attributes.clone()],
+                    exemplar::bytes(&exemplar),
+                );
                 message[point.at..point.at + scratch.len()].copy_from_slice(scratch);
             }
             point.is_late = false;
-            wire::overwrite(message, point.time_at(), frame.time_ns());
+        }
+        self.overwrite_times(message, frame);
+    }
+
+    /// Overwrites what is of the frame and not of the distribution: the times, and the exemplars, which may be later.
+    fn overwrite_times(&self, message: &mut [u8], frame: &Frame) {
+        self.points.iter().for_each(|point| wire::overwrite(message, point.time_at(), frame.time_ns()));
+        if !self.has_exemplars {
+            return;
+        }
+        for (number, point) in self.series.clone().zip(&self.points) {
+            let at = point.at + point.length.point - MIN_AND_MAX_LEN - exemplar::LEN;
+            let place = message.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+            if let (Some(exemplar), Some(place)) = (exemplar::field(EXEMPLARS, frame, number), place) {
+                *place = exemplar;
+            }
         }
     }
 }
+
+/// The number of the field.
+const EXEMPLARS: u8 = 11;
+
+/// How long the fields behind the exemplar are, which every point has.
+const MIN_AND_MAX_LEN: usize = 2 * 9;
 
 /// What is to be written of a point, if there is something later.
 fn late<'a>(frame: &'a Frame, number: usize, point: &Point) -> Option<(&'a SeriesRow, &'a Distribution)> {

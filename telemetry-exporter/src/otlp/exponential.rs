@@ -41,17 +41,17 @@ impl Side {
 }
 
 impl PointLength {
-    /// Of this distribution, with attributes of this length.
-    pub fn of(sum: &Distribution, attributes_len: usize) -> Self {
+    /// Of this distribution, with attributes and an exemplar that are so long together.
+    pub fn of(sum: &Distribution, beside: usize) -> Self {
         let (positive, negative) = (Side::of(sum.positive()), Side::of(sum.negative()));
         let optional = [sum.summary().min.is_some(), sum.summary().max.is_some(), sum.zero_count() != 0];
         let fixed = 4 + optional.into_iter().map(usize::from).sum::<usize>(); // start, time, count and sum
         let scale = if sum.scale() == 0 { 0 } else { 1 + wire::varint_len(wire::zigzag(sum.scale())) };
-        Self { point: attributes_len + fixed * 9 + scale + positive.len() + negative.len(), positive, negative }
+        Self { point: beside + fixed * 9 + scale + positive.len() + negative.len(), positive, negative }
     }
 
     /// Writes the point that this is the length of, with a time of nothing.
-    pub fn write(&self, out: &mut Vec<u8>, start_ns: u64, sum: &Distribution, attributes: &[u8]) {
+    pub fn write(&self, out: &mut Vec<u8>, start_ns: u64, sum: &Distribution, attributes: &[u8], exemplar: &[u8]) {
         out.extend_from_slice(attributes);
         wire::fixed64(out, 2, start_ns);
         wire::fixed64(out, 3, 0);
@@ -63,6 +63,7 @@ impl PointLength {
         }
         self.positive.write(out, 8, sum.positive());
         self.negative.write(out, 9, sum.negative());
+        out.extend_from_slice(exemplar); // field 11
         for (field, value) in [(12, sum.summary().min), (13, sum.summary().max)] {
             if let Some(value) = value {
                 wire::fixed64(out, field, value.to_bits());

@@ -2,6 +2,7 @@
 
 // In reading order.
 mod wire;
+mod exemplar;
 mod exponential;
 mod plain;
 mod split;

@@ -3,8 +3,8 @@
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, DataPointFlags, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
-    HistogramDataPoint, Metric, NumberDataPoint, ScopeMetrics, Sum, metric, number_data_point,
+    AggregationTemporality, DataPointFlags, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, NumberDataPoint, ScopeMetrics, Sum, exemplar, metric, number_data_point,
 };
 use telemetry_core::collect::{self, Distribution, Frame, MetricRow, SeriesRow, Shape};
 use telemetry_core::{Declaration, Label, MetricKind, Scope};
@@ -36,8 +36,8 @@ pub fn metrics(frame: &Frame) -> Vec<ScopeMetrics> {
     let shape = |row: &MetricRow| frame.series().get(row.series.start).map_or(Shape::U64, |series| series.shape);
     let scopes = by_scope(frame.metrics().iter(), |row| (row.declaration, shape(row)));
     let metric = |row: &MetricRow| {
-        let series = frame.series()[row.series.clone()].iter().zip(&frame.values()[row.series.clone()]);
-        whole(row.declaration, row.kind, shape(row), series.map(|(series, value)| (series, Some(*value))), frame)
+        let series = row.series.clone().map(|number| (&frame.series()[number], Some(number)));
+        whole(row.declaration, row.kind, shape(row), series, frame)
     };
     let of_scope = |(of, rows): (&Scope, Vec<&MetricRow>)| ScopeMetrics {
         scope: Some(scope(of)),
@@ -69,29 +69,28 @@ pub fn scope(scope: &Scope) -> InstrumentationScope {
     InstrumentationScope { name: scope.name.to_string(), version: scope.version.to_string(), ..Default::default() }
 }
 
-/// A metric with these series; one without a value has ended.
+/// A metric with these series; one without a number in the frame has ended.
 fn whole<'a>(
     declaration: &Declaration,
     kind: MetricKind,
     shape: Shape,
-    series: impl Iterator<Item = (&'a SeriesRow, Option<u64>)>,
+    series: impl Iterator<Item = (&'a SeriesRow, Option<usize>)>,
     frame: &Frame,
 ) -> Metric {
-    let time_ns = frame.time_ns();
     let data = match (shape, kind) {
         (Shape::Exponential, _) => metric::Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: series.filter_map(|(row, value)| exponential(row, value, frame)).collect(),
+            data_points: series.filter_map(|(row, of)| exponential(row, of, frame)).collect(),
             aggregation_temporality: CUMULATIVE,
         }),
         (Shape::Explicit(_), _) => metric::Data::Histogram(Histogram {
-            data_points: series.filter_map(|(row, value)| explicit(row, value, frame)).collect(),
+            data_points: series.filter_map(|(row, of)| explicit(row, of, frame)).collect(),
             aggregation_temporality: CUMULATIVE,
         }),
         (_, MetricKind::Gauge) => {
-            metric::Data::Gauge(Gauge { data_points: series.map(|(row, value)| number(row, 0, value, time_ns)).collect() })
+            metric::Data::Gauge(Gauge { data_points: series.map(|(row, of)| number(row, 0, of, frame)).collect() })
         }
         (_, kind) => metric::Data::Sum(Sum {
-            data_points: series.map(|(row, value)| number(row, row.start_ns, value, time_ns)).collect(),
+            data_points: series.map(|(row, of)| number(row, row.start_ns, of, frame)).collect(),
             aggregation_temporality: CUMULATIVE,
             is_monotonic: kind == MetricKind::Counter,
         }),
@@ -105,11 +104,27 @@ fn whole<'a>(
     }
 }
 
-fn flags(value: Option<u64>) -> u32 {
-    if value.is_some() { 0 } else { NO_RECORDED_VALUE }
+fn flags(of: Option<usize>) -> u32 {
+    if of.is_some() { 0 } else { NO_RECORDED_VALUE }
 }
 
-fn number(row: &SeriesRow, start_ns: u64, value: Option<u64>, time_ns: u64) -> NumberDataPoint {
+/// The exemplars of a point, which has one at most.
+fn exemplars(row: &SeriesRow, of: Option<usize>, frame: &Frame) -> Vec<Exemplar> {
+    let exemplar = |kept: &telemetry_core::collect::Exemplar| Exemplar {
+        time_unix_nano: kept.time_ns,
+        span_id: kept.span_id.to_vec(),
+        trace_id: kept.trace_id.to_vec(),
+        value: Some(match row.shape {
+            Shape::U64 => exemplar::Value::AsInt(i64::try_from(kept.bits).unwrap_or(i64::MAX)), // saturates
+            Shape::I64 => exemplar::Value::AsInt(kept.bits.cast_signed()),
+            _ => exemplar::Value::AsDouble(f64::from_bits(kept.bits)),
+        }),
+        ..Default::default()
+    };
+    of.and_then(|of| frame.exemplar(of)).map(exemplar).into_iter().collect()
+}
+
+fn number(row: &SeriesRow, start_ns: u64, of: Option<usize>, frame: &Frame) -> NumberDataPoint {
     let of_bits = |bits: u64| match row.shape {
         Shape::U64 => number_data_point::Value::AsInt(i64::try_from(bits).unwrap_or(i64::MAX)), // saturates
         Shape::F64 => number_data_point::Value::AsDouble(f64::from_bits(bits)),
@@ -118,23 +133,24 @@ fn number(row: &SeriesRow, start_ns: u64, value: Option<u64>, time_ns: u64) -> N
     NumberDataPoint {
         attributes: attributes(row),
         start_time_unix_nano: start_ns,
-        time_unix_nano: time_ns,
-        value: value.map(of_bits),
-        flags: flags(value),
-        ..Default::default()
+        time_unix_nano: frame.time_ns(),
+        value: of.map(|of| of_bits(frame.values()[of])),
+        exemplars: exemplars(row, of, frame),
+        flags: flags(of),
     }
 }
 
-fn exponential(row: &SeriesRow, value: Option<u64>, frame: &Frame) -> Option<ExponentialHistogramDataPoint> {
+fn exponential(row: &SeriesRow, of: Option<usize>, frame: &Frame) -> Option<ExponentialHistogramDataPoint> {
     let ended = ExponentialHistogramDataPoint {
         attributes: attributes(row),
         start_time_unix_nano: row.start_ns,
         time_unix_nano: frame.time_ns(),
-        flags: flags(value),
+        exemplars: exemplars(row, of, frame),
+        flags: flags(of),
         ..Default::default()
     };
-    let Some(value) = value else { return Some(ended) };
-    let sum: &Distribution = frame.distribution(value)?;
+    let Some(of) = of else { return Some(ended) };
+    let sum: &Distribution = frame.distribution(frame.values()[of])?;
     let buckets =
         |side: collect::Buckets<'_>| (side.len > 0).then(|| Buckets { offset: side.start, bucket_counts: side.counts().collect() });
     Some(ExponentialHistogramDataPoint {
@@ -150,16 +166,17 @@ fn exponential(row: &SeriesRow, value: Option<u64>, frame: &Frame) -> Option<Exp
     })
 }
 
-fn explicit(row: &SeriesRow, value: Option<u64>, frame: &Frame) -> Option<HistogramDataPoint> {
+fn explicit(row: &SeriesRow, of: Option<usize>, frame: &Frame) -> Option<HistogramDataPoint> {
     let ended = HistogramDataPoint {
         attributes: attributes(row),
         start_time_unix_nano: row.start_ns,
         time_unix_nano: frame.time_ns(),
-        flags: flags(value),
+        exemplars: exemplars(row, of, frame),
+        flags: flags(of),
         ..Default::default()
     };
-    let Some(value) = value else { return Some(ended) };
-    let sum: &Distribution = frame.distribution(value)?;
+    let Some(of) = of else { return Some(ended) };
+    let sum: &Distribution = frame.distribution(frame.values()[of])?;
     Some(HistogramDataPoint {
         count: sum.summary().count,
         sum: Some(sum.summary().sum),

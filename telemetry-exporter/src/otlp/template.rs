@@ -11,7 +11,7 @@ use std::ops::Range;
 use telemetry_core::collect::{Distribution, Frame};
 
 use super::changing::Changing;
-use super::wire;
+use super::{exemplar, wire};
 
 /// One message: of all metrics, or of as many as fit.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub struct Part {
     pub(super) fixed: Vec<u8>,
     pub(super) numbers: Vec<NumberPatch>,
     pub(super) explicits: Vec<ExplicitPatch>,
+    pub(super) exemplars: Vec<ExemplarPatch>,
     pub(super) scopes: Vec<ScopePart>,
     pub(super) changing: Vec<Changing>,
     pub(super) resource_len: usize,
@@ -51,6 +52,15 @@ pub(super) struct ExplicitPatch {
     pub(super) version: u64,
 }
 
+/// Where the exemplar of a point of constant length is.
+#[derive(Clone, Copy)]
+pub(super) struct ExemplarPatch {
+    pub(super) series: u32,
+    pub(super) at: u32,
+    /// The number of its field.
+    pub(super) field: u8,
+}
+
 /// A scope: what is fixed of it, and which of its metrics change their length.
 pub(super) struct ScopePart {
     pub(super) fixed: Range<usize>,
@@ -70,6 +80,13 @@ impl Part {
         self.patch_numbers(frame);
         for patch in &mut self.explicits {
             patch.write(&mut self.fixed, frame);
+        }
+        for ExemplarPatch { series, at, field } in &self.exemplars {
+            if let (Some(exemplar), Some(place)) =
+                (exemplar::field(*field, frame, *series as usize), self.fixed[*at as usize..].first_chunk_mut())
+            {
+                *place = exemplar;
+            }
         }
         if self.changing.is_empty() {
             return;
@@ -156,6 +173,7 @@ impl Part {
         self.fixed = out;
         let by = |at: u32| moves[moves.partition_point(|(end, _)| *end <= at)].1;
         self.numbers.iter_mut().for_each(|patch| patch.at += by(patch.at));
+        self.exemplars.iter_mut().for_each(|patch| patch.at += by(patch.at));
         for patch in &mut self.explicits {
             let by = by(patch.at);
             (patch.at, patch.min_at) = (patch.at + by, patch.min_at + by);

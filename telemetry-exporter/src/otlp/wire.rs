@@ -26,11 +26,11 @@ pub const fn zigzag(value: i32) -> u64 {
 pub const CUMULATIVE: u64 = 2;
 
 const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const DELIMITED: u8 = 2;
+pub const FIXED64: u8 = 1;
+pub const DELIMITED: u8 = 2;
 
 /// The tag of a field below 16, which is one byte.
-const fn tag(field: u8, wire: u8) -> u8 {
+pub const fn tag(field: u8, wire: u8) -> u8 {
     field << 3 | wire
 }
 

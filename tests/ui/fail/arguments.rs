@@ -53,6 +53,14 @@ static KIND: Counter;
 static BOUNDS: Gauge;
 
 /// .
+#[metric(name = "arguments.exemplars", exemplars)]
+static EXEMPLARS: Gauge;
+
+/// .
+#[metric(name = "arguments.flag", exemplars = true)]
+static FLAG: Counter;
+
+/// .
 #[metric(name = "arguments.max_series", max_series = 5)]
 static MAX_SERIES: Histogram;
 
@@ -61,7 +69,7 @@ static MAX_SERIES: Histogram;
 static MAX_SERIES_TEXT: Counter<Labelled>;
 
 /// .
-#[metric(name = "arguments.misplaced", bounds = [1.0], max_series = 5)]
+#[metric(name = "arguments.misplaced", bounds = [1.0], max_series = 5, exemplars)]
 fn observed() -> i64 {
     1
 }
