@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::family::{Family, Options, Read};
 use super::series::{Target, instrument, reject, verbs};
 use crate::frame::Shape;
-use crate::thread::{Space, Verb};
+use crate::thread::{Space, Sums, Verb};
 
 /// A sum of `u64` that only grows; it wraps beyond `u64::MAX`.
 ///
@@ -27,7 +27,12 @@ pub struct Counter<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(Counter, Counter, Read::Number(Shape::U64, |slot, sums| Some(slot.whole(Some(sums)))), Some(Space::Whole));
+instrument!(
+    Counter,
+    Counter,
+    Read::Number(Shape::U64, |slot, sums| Some(slot.whole(Some(sums))), Some(Sums::listed_whole)),
+    Some(Space::Whole)
+);
 
 verbs!(Counter {
     /// Adds one.
@@ -60,7 +65,7 @@ pub struct FloatCounter<L = ()> {
 instrument!(
     FloatCounter,
     Counter,
-    Read::Number(Shape::F64, |slot, sums| Some(slot.float(Some(sums)).to_bits())),
+    Read::Number(Shape::F64, |slot, sums| Some(slot.float(Some(sums)).to_bits()), Some(Sums::listed_float)),
     Some(Space::Float)
 );
 

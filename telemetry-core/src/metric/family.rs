@@ -3,7 +3,7 @@
 //! Invariant: a series that was recorded is read until it is removed; after a removal the same labels start from nothing.
 //! Not here: where the numbers of a series are (`thread`), and what they mean (the files of the instruments).
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Reader;
 use super::labels::{Labels, pairs};
@@ -13,8 +13,8 @@ use crate::frame::{Frame, Shape};
 use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
 use crate::thread::{
-    Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Listing, Packed, SeriesList, Slot, Space, Sums, Told, Verb, has_spans,
-    read_distributions,
+    Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Identity, Listing, Located, Packed, Series, SeriesList, Slot, Space,
+    Sums, Told, Verb, has_spans, read_distributions,
 };
 
 /// What an attribute says of a metric beside its name.
@@ -36,8 +36,9 @@ impl Options {
 /// How the series of an instrument are read.
 #[derive(Clone, Copy)]
 pub(super) enum Read {
-    /// Each shows a number, if it does: its bits, from the sums of all threads.
-    Number(Shape, fn(&Slot, &Sums) -> Option<u64>),
+    /// Each shows a number, if it does: its bits, from the sums of all threads; and where the slot has no part in it, by the index of
+    /// the cells alone.
+    Number(Shape, fn(&Slot, &Sums) -> Option<u64>, Option<fn(&Sums, u32) -> u64>),
     /// Each shows a distribution, where anything was recorded.
     Distribution,
 }
@@ -49,7 +50,7 @@ impl Read {
     /// Reads some series.
     fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
         match self {
-            Self::Number(shape, bits) => {
+            Self::Number(shape, bits, _) => {
                 for of in series {
                     let slot = slot(of);
                     if let Some(bits) = bits(slot, sums) {
@@ -59,8 +60,8 @@ impl Read {
             }
             Self::Distribution => {
                 for some in series.chunks(TOGETHER) {
-                    let (place, seen, distributions, sum) = frame.room(some.len());
-                    read_distributions(some.iter().map(&slot), seen, distributions, sum);
+                    let located = some.iter().map(|of| slot(of).located());
+                    let place = distributions(located, some.len(), frame);
                     for (place, of) in (place..).zip(some) {
                         frame.distribution_in(place, || labels(of));
                     }
@@ -68,6 +69,38 @@ impl Read {
             }
         }
     }
+
+    /// Reads listed series.
+    fn listed(self, (series, located): (&[Arc<Series>], &[Located]), sums: &Sums, frame: &mut Frame) {
+        match self {
+            Self::Number(shape, bits, of_cells) => {
+                for (series, located) in series.iter().zip(located) {
+                    let bits = match of_cells.zip(located.home()) {
+                        Some((of_cells, home)) => Some(of_cells(sums, home)),
+                        None => bits(&series.slot, sums),
+                    };
+                    if let Some(bits) = bits {
+                        frame.number(located.identity, shape, bits, || series.labels.clone());
+                    }
+                }
+            }
+            Self::Distribution => {
+                for (series, located) in series.chunks(TOGETHER).zip(located.chunks(TOGETHER)) {
+                    let place = distributions(located.iter().map(Located::cells), located.len(), frame);
+                    for (place, series) in (place..).zip(series) {
+                        frame.distribution_in(place, || series.labels.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads some distributions into places one after the other, and tells the first.
+fn distributions(located: impl Iterator<Item = (Identity, Class, Option<u32>)> + Clone, len: usize, frame: &mut Frame) -> usize {
+    let (place, seen, distributions, sum) = frame.room(len);
+    read_distributions(located, seen, distributions, sum);
+    place
 }
 
 /// How many series a block has for these labels; 0 where they are too many, or their set is not known at compile time.
@@ -250,11 +283,7 @@ impl Family {
                 read.all(&[one], |(slot, _)| slot, &reader.sums, frame, |(_, labels)| (*labels).clone());
             }
         }
-        // They are all over the memory: a look at some of them at once waits for all of these together, not for one after the other.
-        for series in self.sparse.of(&reader.series).chunks(64) {
-            std::hint::black_box(series.iter().fold(0, |all, series| all ^ series.slot.touch()));
-            read.all(series, |series| &series.slot, &reader.sums, frame, |series| series.labels.clone());
-        }
+        read.listed(reader.series.of(&self.sparse), &reader.sums, frame);
         self.exemplars(&reader.series, frame);
     }
 
@@ -269,6 +298,6 @@ impl Family {
             Slot::exemplars(slots.iter(), &mut tell);
         }
         self.dense.ask();
-        self.sparse.exemplars(self.sparse.of(listing), tell);
+        self.sparse.exemplars(listing.of(&self.sparse).0, tell);
     }
 }

@@ -28,7 +28,7 @@ pub struct Gauge<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(Gauge, Gauge, Read::Number(Shape::I64, |slot, _| slot.shows().then(|| slot.gauge())), None);
+instrument!(Gauge, Gauge, Read::Number(Shape::I64, |slot, _| slot.shows().then(|| slot.gauge()), None), None);
 
 verbs!(Gauge {
     /// Sets the value.
@@ -77,7 +77,7 @@ pub struct FloatGauge<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(FloatGauge, Gauge, Read::Number(Shape::F64, |slot, _| slot.shows().then(|| slot.gauge())), None);
+instrument!(FloatGauge, Gauge, Read::Number(Shape::F64, |slot, _| slot.shows().then(|| slot.gauge()), None), None);
 
 verbs!(FloatGauge {
     /// Sets the value.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::family::{Family, Options, Read};
 use super::series::{Target, instrument, verbs};
 use crate::frame::Shape;
-use crate::thread::{Space, Verb};
+use crate::thread::{Space, Sums, Verb};
 
 /// A sum of `i64` that grows and shrinks, such as the number of requests in flight; it wraps at its ends.
 ///
@@ -28,7 +28,12 @@ pub struct UpDownCounter<L = ()> {
     labels: PhantomData<fn(L) -> L>,
 }
 
-instrument!(UpDownCounter, UpDownCounter, Read::Number(Shape::I64, |slot, sums| Some(slot.whole(Some(sums)))), Some(Space::Whole));
+instrument!(
+    UpDownCounter,
+    UpDownCounter,
+    Read::Number(Shape::I64, |slot, sums| Some(slot.whole(Some(sums))), Some(Sums::listed_whole)),
+    Some(Space::Whole)
+);
 
 verbs!(UpDownCounter {
     /// Adds one.

@@ -373,14 +373,14 @@ fn a_table_leads_to_a_series_again_when_it_asks_no_more() {
     assert!(record() && is_near());
     listing.refresh();
     for _ in 0..3 {
-        list.exemplars(list.of(&listing), |_, _| ());
+        list.exemplars(listing.of(&list).0, |_, _| ());
         for n in 0..ASKS {
             assert!(!is_near() && record(), "{n}");
         }
         assert!(is_near());
     }
     // One that is remembered at a time when another asks is renewed without asking.
-    list.exemplars(list.of(&listing), |_, _| ());
+    list.exemplars(listing.of(&list).0, |_, _| ());
     assert_eq!(asked(|| within(1, || assert!(record() && record()))), 1);
     assert!(is_near());
 }

@@ -95,7 +95,7 @@ mod handlers {
 use std::sync::atomic::AtomicU32;
 
 /// Forks between the first process and this one.
-pub static EPOCH: AtomicU32 = AtomicU32::new(0);
+pub static EPOCH: AtomicU32 = AtomicU32::new(1);
 
 /// Has forks noticed, from the first call on.
 pub fn watch() {

@@ -413,6 +413,16 @@ impl Sums {
         taken > self.taken[class as usize]
     }
 
+    /// The bits of the sum of a listed series, by the index of its cells.
+    pub fn listed_whole(&self, index: u32) -> u64 {
+        self.whole(Class::Listed, index)
+    }
+
+    /// The same of floating-point numbers.
+    pub fn listed_float(&self, index: u32) -> u64 {
+        self.float(Class::Listed, index).to_bits()
+    }
+
     pub fn whole(&self, class: Class, index: u32) -> u64 {
         self.wholes[class as usize].get(index as usize).copied().unwrap_or(0)
     }

@@ -1,8 +1,9 @@
 //! Distributions as the collection reads them: those that changed are summed up, the others are left as they were.
 
 use super::lease;
+use super::slabs::Class;
 use super::slabs::Slabs;
-use super::slot::{Identity, Slot};
+use super::slot::Identity;
 use crate::distribution::{Distribution, Merged};
 
 /// Which distribution is in a place, and as of when.
@@ -15,11 +16,11 @@ pub struct Seen {
     pub shows: bool,
 }
 
-/// Reads the distributions of some slots as they are now, each in the place where it was before, if it changed since; `sum` is for one
+/// Reads the distributions of some slots, of which this says which they are and where their cells are, as they are now, each in the place where it was before, if it changed since; `sum` is for one
 /// after the other. Cost: a lock for all of them together, which who records for the first time waits for; where nothing changed one
 /// load a thread.
-pub fn read_distributions<'a>(
-    slots: impl Iterator<Item = &'a Slot> + Clone,
+pub fn read_distributions(
+    slots: impl Iterator<Item = (Identity, Class, Option<u32>)> + Clone,
     seen: &mut [Seen],
     distributions: &mut [Distribution],
     sum: &mut Merged,
@@ -27,8 +28,7 @@ pub fn read_distributions<'a>(
     let Some(mut slabs) = lease::slabs() else { return seen.fill(Seen::default()) };
     let readings = slabs.each_mut().map(Slabs::begin_reading);
     // First all are looked at, so that the memory of those that changed is on its way before the first is summed up.
-    for (slot, seen) in slots.clone().zip(seen.iter_mut()) {
-        let (identity, (class, home)) = (slot.identity(), slot.home());
+    for ((identity, class, home), seen) in slots.clone().zip(seen.iter_mut()) {
         if seen.identity != identity || home.is_none() {
             *seen = Seen { identity, ..Seen::default() };
         }
@@ -37,8 +37,7 @@ pub fn read_distributions<'a>(
             seen.reading = reading;
         }
     }
-    for (slot, (seen, distribution)) in slots.zip(seen.iter_mut().zip(distributions)) {
-        let (class, home) = slot.home();
+    for ((_, class, home), (seen, distribution)) in slots.zip(seen.iter_mut().zip(distributions)) {
         if let Some(home) = home.filter(|_| seen.reading == readings[class as usize]) {
             slabs[class as usize].distribution(home, sum);
             seen.shows = sum.shows();

@@ -139,6 +139,17 @@ struct Metric {
     generation: Arc<AtomicU64>,
 }
 
+/// All series by the place of their metric, and how often any came or went; none where nothing did since so many times.
+pub(super) fn all_series(changes: u64) -> Option<(Vec<Vec<Arc<Series>>>, u64)> {
+    let names = Locked::take(&NAMES)?;
+    let of = |metric: &Metric| {
+        let overflow = metric.overflowed.then_some(&metric.overflow);
+        metric.series.iter().map(|series| &series.0).chain(overflow).cloned().collect()
+    };
+    let all = || names.metrics.iter().map(|metric| metric.as_ref().map(of).unwrap_or_default()).collect();
+    (names.changes != changes).then(|| (all(), names.changes))
+}
+
 /// The place of a metric that has no series yet, beyond all.
 const NONE: u32 = u32::MAX;
 
@@ -352,9 +363,9 @@ impl SeriesList {
         }
     }
 
-    /// The series of this metric among those that were found.
-    pub fn of<'a>(&self, found: &'a Listing) -> &'a [Arc<Series>] {
-        found.metrics.get(self.index.load(Acquire) as usize).map_or(&[], Vec::as_slice)
+    /// The place of the metric among all; beyond them where it has no series yet.
+    pub(super) fn place(&self) -> usize {
+        self.index.load(Acquire) as usize
     }
 }
 
@@ -372,31 +383,5 @@ impl Drop for SeriesList {
         if let Some(metric) = metric {
             metric.generation.store(Generation::ZERO.bits(), Release);
         }
-    }
-}
-
-/// All series at one moment, by the place of their metric. While it has them, their cells are not another's.
-#[derive(Default)]
-pub struct Listing {
-    metrics: Vec<Vec<Arc<Series>>>,
-    /// That of the list when they were found.
-    changes: u64,
-}
-
-impl Listing {
-    /// Asks for those that there are now. Cost: a lock, and two atomics a series where one came or went since the last time.
-    pub fn refresh(&mut self) {
-        let Some(names) = Locked::take(&NAMES) else { return };
-        if names.changes == self.changes {
-            return;
-        }
-        let of = |metric: &Metric| {
-            let overflow = metric.overflowed.then_some(&metric.overflow);
-            metric.series.iter().map(|series| &series.0).chain(overflow).cloned().collect()
-        };
-        let metrics = names.metrics.iter().map(|metric| metric.as_ref().map(of).unwrap_or_default()).collect();
-        let before = std::mem::replace(self, Self { metrics, changes: names.changes });
-        drop(names); // and then the series
-        drop(before);
     }
 }

@@ -37,6 +37,14 @@ const CHANGING: u32 = 1 << 31;
 /// The bounds of a distribution; none for exponential buckets.
 pub type Bounds = Option<&'static [f64]>;
 
+/// How often a slot's own atomic was first added to, beside its cells.
+static STRAYS: AtomicU64 = AtomicU64::new(0);
+
+/// How many slots became strays so far.
+pub fn strays() -> u64 {
+    STRAYS.load(Acquire)
+}
+
 /// Where a series is in memory, and when its present life began: what tells it from all others while it lives.
 pub type Identity = (usize, u64);
 
@@ -349,12 +357,6 @@ impl Slot {
         showed
     }
 
-    /// Brings it near, so that what is read next does not wait.
-    #[inline]
-    pub fn touch(&self) -> u64 {
-        self.since_ns.load(Relaxed) ^ self.value.load(Relaxed) ^ u64::from(self.home.load(Relaxed))
-    }
-
     /// From when on its sum counts, in Unix nanoseconds.
     #[inline]
     pub fn start_ns(&self) -> u64 {
@@ -401,7 +403,9 @@ impl Slot {
             // One of another process was left so by a fork: its thread does not exist here.
             if epoch != now | CHANGING && self.epoch.compare_exchange(epoch, now | CHANGING, Acquire, Relaxed).is_ok() {
                 self.value.store(0, Relaxed);
-                return self.epoch.store(now, Release);
+                self.epoch.store(now, Release);
+                STRAYS.fetch_add(1, Release); // and who sees that sees the epoch
+                return;
             }
             std::hint::spin_loop(); // another thread is between the two stores above
         }
@@ -443,6 +447,23 @@ impl Slot {
     pub(super) fn home(&self) -> (Class, Option<u32>) {
         let home = self.home.load(Relaxed);
         (self.class, (home != NONE).then_some(home))
+    }
+
+    /// Whether it shows without cells, as a gauge does.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.index.load(Acquire), GAUGE | WITHOUT_CELLS)
+    }
+
+    /// Whether its own atomic has, or had, a part of its sum.
+    pub(super) fn is_stray(&self) -> bool {
+        self.epoch.load(Acquire) != 0
+    }
+
+    /// As `read_distributions` wants it.
+    #[inline]
+    pub fn located(&self) -> (Identity, Class, Option<u32>) {
+        let (class, home) = self.home();
+        (self.identity(), class, home)
     }
 
     /// What tells it from all others.
