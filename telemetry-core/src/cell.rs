@@ -4,6 +4,9 @@
 //! have the address in one register, and if the add is not of a register to memory. A compiler prefers the other form of both, and
 //! then one add a nanosecond becomes one in six cycles. [`opaque`] keeps it from that, at no instruction.
 
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The atomics of what threads share: those of `std`, or of `loom` where a model runs them in every order.
@@ -96,6 +99,41 @@ pub fn add_carrying(cell: &AtomicU64, n: u64) -> bool {
 #[inline(always)]
 pub fn add_float(cell: &AtomicU64, x: f64) {
     cell.store((f64::from_bits(cell.load(Relaxed)) + x).to_bits(), Relaxed);
+}
+
+/// A number within something that is shared: reached without a look at the whole.
+pub struct Part<T> {
+    at: NonNull<AtomicU64>,
+    _whole: Arc<T>,
+}
+
+// SAFETY: it is a shared reference to a part of what the `Arc` shares, an atomic.
+unsafe impl<T: Send + Sync> Send for Part<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Part<T> {}
+
+impl<T> Part<T> {
+    /// The number that is found in the whole.
+    pub fn new(whole: &Arc<T>, find: impl FnOnce(&T) -> &AtomicU64) -> Self {
+        Self { at: NonNull::from(find(whole)), _whole: Arc::clone(whole) }
+    }
+}
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self { at: self.at, _whole: Arc::clone(&self._whole) }
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = AtomicU64;
+
+    #[inline(always)]
+    fn deref(&self) -> &AtomicU64 {
+        // SAFETY: found by a reference that lives as long as the whole does where it is (`find` is for any lifetime, and a static would
+        // do as well), which is as long as this has its `Arc`.
+        unsafe { self.at.as_ref() }
+    }
 }
 
 /// Stores a number which another thread swaps, for who swaps it to see all that was before.

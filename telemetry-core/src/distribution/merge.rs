@@ -173,9 +173,10 @@ impl Merged {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::distribution::mark::{Mark, Marks};
 
     fn of(values: &[f64]) -> Shard {
-        let mut shard = Shard::new(None, values[0]);
+        let mut shard = Shard::new(None, values[0], Mark::new(&Marks::new(), 0));
         for value in values {
             if !shard.any_float(*value) {
                 shard = *shard.fitting(*value);

@@ -5,9 +5,10 @@
 //! before its sum, never a count twice and never one less than before.
 //! Not here: who owns a shard and when it is freed (`thread`).
 
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::mapping::{self, COARSE, COARSE_BITS, COARSE_ONE, SCALE_MAX};
+use super::mark::Mark;
 use super::tally::Tally;
 use crate::cell::{self, AtomicU64};
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
@@ -99,8 +100,7 @@ impl LookUp {
 pub struct Shard {
     /// The bits of a `LookUp`.
     look_up: AtomicU64,
-    /// At which reading it was found changed, or [`RECORDED`] since then.
-    changed: AtomicU64,
+    mark: Mark,
     pub(super) scale: i32,
     /// The bits of the number above zero that was counted last without the look-up, and the place of its bucket: at the finest scales
     /// are numbers that are often equal.
@@ -111,18 +111,15 @@ pub struct Shard {
     pub(super) positive: Side,
 }
 
-/// The mark of a shard that has something which no reading has seen.
-const RECORDED: u64 = u64::MAX;
-
 impl Shard {
     /// One that has recorded nothing, with room around this value.
-    pub fn new(bounds: Option<&'static [f64]>, value: f64) -> Self {
+    pub fn new(bounds: Option<&'static [f64]>, value: f64, mark: Mark) -> Self {
         let index = if value == 0.0 { 0 } else { mapping::index(value.abs(), SCALE_MAX) };
         let start = if bounds.is_some() { 0 } else { Side::start(index, index, SCALE_MAX) };
         let negative = (bounds.is_none() && value < 0.0).then(|| Box::new(Side::from(start)));
         Self {
             look_up: AtomicU64::new(LookUp::NONE.0),
-            changed: AtomicU64::new(RECORDED),
+            mark,
             scale: SCALE_MAX,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -135,32 +132,11 @@ impl Shard {
     /// Says that the series was removed: from now on nothing fits.
     pub fn end(&self) {
         self.look_up.store(LookUp::STALE.0, Relaxed);
-        self.mark();
-    }
-
-    /// Says that there is something which no reading has seen.
-    #[inline(always)]
-    fn mark(&self) {
-        // Release: whoever takes the mark sees what was recorded before it. What is recorded after is marked again.
-        cell::store_for_swap(&self.changed, RECORDED);
-    }
-
-    /// At which reading it was found changed last; this one, where anything was recorded since. Each reading has a greater number than
-    /// the one before, and what this tells is to be looked at after it.
-    #[inline]
-    pub fn changed(&self, reading: u64) -> u64 {
-        let changed = self.changed.load(Relaxed);
-        if changed != RECORDED {
-            return changed;
-        }
-        // A swap, so that what was recorded up to here is seen by who looks now, and what comes after leaves its mark.
-        self.changed.swap(reading, AcqRel);
-        self.touch();
-        reading
+        self.mark.set();
     }
 
     /// Brings near what a sum reads of it: who looks at several waits for all of them together.
-    fn touch(&self) {
+    pub fn touch(&self) {
         let span = self.positive.span.load(Relaxed);
         let (first, last) = match self.bounds {
             Some(bounds) => (0, bounds.len()),
@@ -194,7 +170,7 @@ impl Shard {
         }
         let record = |place| {
             self.tally.add_float(place, value);
-            self.mark();
+            self.mark.set();
         };
         self.look_up(value.to_bits()).map(record).is_some()
     }
@@ -208,7 +184,7 @@ impl Shard {
         let bits = (n.cast_signed() as f64).to_bits(); // which a signed number is in one instruction, and this one is below 2^63
         let record = |_| {
             self.tally.add_whole(n);
-            self.mark();
+            self.mark.set();
         };
         self.look_up(bits).map(record).is_some()
     }
@@ -221,7 +197,7 @@ impl Shard {
             .map(|place| {
                 self.tally.add_float(place, value);
                 self.tally.include_float(value);
-                self.mark();
+                self.mark.set();
             })
             .is_some()
     }
@@ -233,7 +209,7 @@ impl Shard {
             .map(|_| {
                 self.tally.add_whole(n);
                 self.tally.include_whole(n);
-                self.mark();
+                self.mark.set();
             })
             .is_some()
     }
@@ -276,7 +252,7 @@ impl Shard {
         let has_negative = value < 0.0 || self.negative.is_some();
         let mut new = Box::new(Self {
             look_up: AtomicU64::new(LookUp::NONE.0),
-            changed: AtomicU64::new(RECORDED),
+            mark: self.mark.clone(),
             scale: self.scale,
             last: [AtomicU64::new(0), AtomicU64::new(0)],
             tally: Tally::new(),
@@ -338,6 +314,11 @@ pub(super) fn excess(span: Option<(i32, i32)>) -> i32 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::distribution::mark::Marks;
+
+    fn shard(bounds: Option<&'static [f64]>, value: f64) -> Shard {
+        Shard::new(bounds, value, Mark::new(&Marks::new(), 0))
+    }
 
     /// Records like an owner does.
     fn record(shard: &mut Shard, value: f64) {
@@ -354,7 +335,7 @@ mod tests {
 
     #[test]
     fn all_counts_survive_each_change_of_scale() {
-        let (many, mut shard) = (if cfg!(miri) { 50 } else { 20_000 }, Shard::new(None, 1.0));
+        let (many, mut shard) = (if cfg!(miri) { 50 } else { 20_000 }, shard(None, 1.0));
         let mut state = 7_u64;
         for n in 0..many {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -368,7 +349,7 @@ mod tests {
 
     #[test]
     fn equal_values_stay_at_the_finest_scale() {
-        let mut shard = Shard::new(None, 1.5);
+        let mut shard = shard(None, 1.5);
         (0..10).for_each(|_| record(&mut shard, 1.5));
         assert_eq!((shard.scale, counted(&shard)), (SCALE_MAX, 10));
         record(&mut shard, 1.50001); // another bucket, then the first again
@@ -379,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_changes_nothing() {
-        let shard = Shard::new(None, 1.5);
+        let shard = shard(None, 1.5);
         [2.5, f64::NAN, f64::INFINITY, -1.0].into_iter().for_each(|value| assert!(!shard.float(value) && !shard.any_float(value)));
         assert!(!shard.whole(7) && !shard.any_whole(7));
         assert_eq!((counted(&shard), shard.tally.sum()), (0, 0.0));
@@ -388,7 +369,7 @@ mod tests {
     #[test]
     fn the_usual_path_takes_what_the_general_one_takes_and_nothing_else() {
         let at = |value: f64| {
-            let mut shard = Shard::new(None, 1.0);
+            let mut shard = shard(None, 1.0);
             [1e-3, 1e3, 1.0].into_iter().for_each(|value| record(&mut shard, value));
             (shard.float(value), shard.any_float(value))
         };
@@ -401,15 +382,15 @@ mod tests {
         for value in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 5e-324] {
             assert_eq!(at(value), (false, false), "{value}");
         }
-        let mut top = Shard::new(None, f64::MAX);
+        let mut top = shard(None, f64::MAX);
         [f64::MAX, f64::MAX / 4.0].into_iter().for_each(|value| record(&mut top, value));
         assert!(top.float(f64::MAX) && !top.float(f64::INFINITY) && !top.any_float(f64::INFINITY));
     }
 
     #[test]
     fn without_a_look_up_no_number_is_usual() {
-        let explicit = Shard::new(Some(&[1.0, 2.0]), 1.0);
-        let fine = Shard::new(None, 1.0);
+        let explicit = shard(Some(&[1.0, 2.0]), 1.0);
+        let fine = shard(None, 1.0);
         for shard in [explicit, fine] {
             assert_eq!(shard.look_up.load(Relaxed), LookUp::NONE.0);
             let (octaves, beside) = if cfg!(miri) { (256, 2) } else { (1, 300) };
@@ -427,7 +408,7 @@ mod tests {
     fn zero_and_whole_numbers_beyond_the_signed_ones_are_not_for_the_usual_path_at_any_scale() {
         for least in [1e-3, 1e-30, 1e-150, f64::MIN_POSITIVE] {
             for values in [[-least, f64::MIN, 1.0], [least, f64::MAX, 1.0], [f64::MIN, -least, least], [1.0, -least, 1.0 / least]] {
-                let mut shard = Shard::new(None, 1.0);
+                let mut shard = shard(None, 1.0);
                 for value in values {
                     record(&mut shard, value);
                     [1, i64::MAX as u64, u64::MAX, 0].into_iter().for_each(|n| shard.tally.include_whole(n));
@@ -441,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_sum_of_whole_numbers_carries_beyond_64_bits() {
-        let mut shard = Shard::new(None, 1.0);
+        let mut shard = shard(None, 1.0);
         for n in [u64::MAX, u64::MAX, 2] {
             if !shard.any_whole(n) {
                 shard = *shard.fitting(n as f64);

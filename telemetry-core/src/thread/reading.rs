@@ -34,6 +34,7 @@ pub fn read_distributions(
         }
         let reading = readings[class as usize];
         if home.is_some_and(|home| slabs[class as usize].has_changed(home, reading, seen.reading)) {
+            slabs[class as usize].touch(home.unwrap_or_default());
             seen.reading = reading;
         }
     }

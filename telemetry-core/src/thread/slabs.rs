@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use super::exemplar::Exemplar;
 use crate::cell::{AtomicPtr, AtomicU64};
-use crate::distribution::{Merged, Shard};
+use crate::distribution::{MARKS, Mark, Marks, Merged, Shard};
 use crate::limits::{CELLS_FIRST, CELLS_MAX};
 use crate::row::Row;
 
@@ -46,6 +47,8 @@ pub struct Slab {
     pub wholes: Row<AtomicU64>,
     pub floats: Row<AtomicU64>,
     pub shards: Row<AtomicPtr<Shard>>,
+    /// Of the shards, by their index, so many together; where there never was one of them none.
+    marks: Vec<Option<Arc<Marks>>>,
 }
 
 /// What was replaced, to be dropped when nothing leads to it any more.
@@ -66,7 +69,7 @@ impl Retired {
 
 impl Slab {
     const fn new() -> Self {
-        Self { used: [false; 3], wholes: Row::empty(), floats: Row::empty(), shards: Row::empty() }
+        Self { used: [false; 3], wholes: Row::empty(), floats: Row::empty(), shards: Row::empty(), marks: Vec::new() }
     }
 
     /// Sees to it that the row of this space has so many cells. Cost: a row of twice the length, and a copy.
@@ -88,6 +91,21 @@ impl Slab {
             Space::Float => Retired { _numbers: grown(&mut self.floats, wanted, number), ..Retired::default() },
             Space::Shard => Retired { _pointers: grown(&mut self.shards, wanted, pointer), ..Retired::default() },
         }
+    }
+
+    /// The mark of a shard.
+    fn mark(&mut self, index: u32) -> Mark {
+        let (block, place) = (index as usize / MARKS, index as usize % MARKS);
+        if self.marks.len() <= block {
+            self.marks.resize(block + 1, None);
+        }
+        Mark::new(self.marks[block].get_or_insert_with(Marks::new), place)
+    }
+
+    /// At which reading the shard of this index was found changed last, as [`Marks::changed`] tells; 0 where there never was one.
+    fn changed(&self, index: u32, reading: u64) -> u64 {
+        let marks = self.marks.get(index as usize / MARKS).and_then(Option::as_ref);
+        marks.map_or(0, |marks| marks.changed(index as usize % MARKS, reading))
     }
 
     fn shard(&self, index: u32) -> Option<&Shard> {
@@ -261,16 +279,18 @@ impl Slabs {
     /// `slab` is that of the calling thread, none for the common one.
     pub fn install(&mut self, slab: Option<usize>, index: u32, bounds: Option<&'static [f64]>, value: f64) -> (&Shard, Retired) {
         let slab = match slab {
-            Some(slab) => &self.slabs[slab],
+            Some(slab) => &mut self.slabs[slab],
             None => {
                 drop(self.common.grow(Space::Shard, index as usize + 1)); // nothing leads to the old row but this lock
-                &self.common
+                &mut self.common
             }
         };
+        let mark = slab.mark(index);
         let new = match slab.shard(index).filter(|old| !old.is_stale()) {
             Some(old) => old.fitting(value),
-            None => Box::new(Shard::new(bounds, value)),
+            None => Box::new(Shard::new(bounds, value, mark.clone())),
         };
+        mark.set();
         let new = Box::into_raw(new); // and no memory is taken from here on
         let old = slab.shards[index as usize].swap(new, AcqRel);
         // SAFETY: what was in the cell is a box that this function leaked, to which no cell leads any more. Its owner is the caller.
@@ -333,8 +353,13 @@ impl Slabs {
     /// which is about to sum them up. Cost: one load a thread.
     pub fn has_changed(&self, index: u32, reading: u64, before: u64) -> bool {
         // All marks are taken: what is summed up after this is what changed until now.
-        let changed = self.shards(index).map(|shard| shard.changed(reading)).max();
-        changed.is_none_or(|changed| changed > before)
+        let changed = self.slabs.iter().chain([&self.common]).map(|slab| slab.changed(index, reading)).max();
+        changed.is_none_or(|changed| changed == 0 || changed > before)
+    }
+
+    /// Brings a distribution near, which is about to be summed up.
+    pub fn touch(&self, index: u32) {
+        self.shards(index).for_each(Shard::touch);
     }
 
     /// Sums up the distributions of all threads.

@@ -392,6 +392,13 @@ fn what_a_thread_records_after_its_cells_are_given_back_is_kept() {
     }
     let (counter, float, histogram, listed) = (Counter::new(), FloatCounter::new(), Histogram::new(), Counter::new());
     let metrics = Arc::new(Metrics { counter, float, histogram, listed });
+    metrics.record();
+    let (mut reader, mut frame) = (Reader::default(), Frame::default());
+    let mut kept = || {
+        read(&[&metrics.listed], &mut reader, &mut frame);
+        frame.values().to_vec()
+    };
+    assert_eq!(kept(), [1]);
     threads(|n| {
         // Whatever the order of destructors is, one of them comes after that of the cells, which the first record makes.
         BEFORE.set(Some(AtEnd(Arc::clone(&metrics))));
@@ -400,7 +407,8 @@ fn what_a_thread_records_after_its_cells_are_given_back_is_kept() {
         }
         AFTER.set(Some(AtEnd(Arc::clone(&metrics))));
     });
-    let records = 3 * THREADS - 1;
+    let records = 3 * THREADS;
+    assert_eq!(kept(), [records], "also where the series had all of its sum in cells before");
     assert_eq!((metrics.counter.value(), metrics.float.value()), (records, records as f64 / 2.0));
     assert_eq!((summary(&metrics.histogram).count, summary(&metrics.histogram).min), (2 * records, Some(-1e100)));
     assert_eq!(values(&metrics.listed), [Value::U64(records)]);
