@@ -171,9 +171,13 @@ impl Telemetry {
     ///
     /// The global provider does not keep it alive. When it is stopped nothing is behind the global one.
     pub fn set_global(&self) {
-        if !self.inner.ended.load(Ordering::Acquire) {
-            let provider: Weak<Inner> = Arc::downgrade(&self.inner);
-            otel::set(provider);
+        if self.inner.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let provider: Weak<Inner> = Arc::downgrade(&self.inner);
+        otel::set(provider);
+        if self.inner.ended.load(Ordering::Acquire) {
+            otel::unset(Arc::as_ptr(&self.inner).cast()); // it was stopped meanwhile, and did not find itself there
         }
     }
 

@@ -123,11 +123,11 @@ impl Distribution {
     /// Takes over a sum, in the memory that it has.
     pub fn set(&mut self, sum: &Merged) {
         (self.bounds, self.scale, self.zeros, self.summary) = (sum.bounds(), sum.scale(), sum.zero_count(), *sum.summary());
-        if self.bounds.is_some() {
-            return self.positive.set_fixed(sum.positive().1);
+        match self.bounds {
+            Some(_) => self.positive.set_fixed(sum.positive().1),
+            None => self.positive.set(sum.positive()),
         }
-        self.positive.set(sum.positive());
-        self.negative.set(sum.negative());
+        self.negative.set(sum.negative()); // none of explicit bounds
     }
 
     /// Count, sum, least and greatest.

@@ -14,7 +14,7 @@ use crate::label::LabelSet;
 use crate::limits::{DENSE_SERIES_MAX, SERIES_MAX};
 use crate::thread::{
     Block, Bounds, Class, Compared, Encoded, Exemplar, Held, Identity, Listing, Located, Packed, Series, SeriesList, Slot, Space,
-    Sums, Told, Verb, has_spans, read_distributions,
+    Sums, Told, Verb, has_spans, read_distributions, still,
 };
 
 /// What an attribute says of a metric beside its name.
@@ -47,25 +47,19 @@ pub(super) enum Read {
 const TOGETHER: usize = 16;
 
 impl Read {
-    /// Reads some series.
-    fn all<S>(self, series: &[S], slot: impl Fn(&S) -> &Slot, sums: &Sums, frame: &mut Frame, labels: impl Fn(&S) -> LabelSet) {
+    /// Reads one series; `is_removable` says whether it may be removed meanwhile.
+    fn one(self, slot: &Slot, is_removable: bool, sums: &Sums, frame: &mut Frame, labels: impl Fn() -> LabelSet) {
         match self {
             Self::Number(shape, bits, _) => {
-                for of in series {
-                    let slot = slot(of);
-                    if let Some(bits) = bits(slot, sums) {
-                        frame.number(slot.identity(), shape, bits, || labels(of));
-                    }
+                let read = || (slot.identity(), bits(slot, sums));
+                let (identity, bits) = if is_removable { still(read) } else { read() };
+                if let Some(bits) = bits {
+                    frame.number(identity, shape, bits, labels);
                 }
             }
             Self::Distribution => {
-                for some in series.chunks(TOGETHER) {
-                    let located = some.iter().map(|of| slot(of).located());
-                    let place = distributions(located, some.len(), frame);
-                    for (place, of) in (place..).zip(some) {
-                        frame.distribution_in(place, || labels(of));
-                    }
-                }
+                let place = distributions([slot.located()].into_iter(), 1, frame);
+                frame.distribution_in(place, labels);
             }
         }
     }
@@ -270,7 +264,7 @@ impl Family {
     /// Shows each series that has something to show.
     pub fn read<L: Labels>(&self, reader: &Reader, frame: &mut Frame, read: Read) {
         if L::NONE {
-            read.all(&[&self.single], |slot| slot, &reader.sums, frame, |_| LabelSet::default());
+            read.one(&self.single, false, &reader.sums, frame, LabelSet::default);
             return self.exemplars(&reader.series, frame);
         }
         let slots = self.dense.all();
@@ -279,8 +273,8 @@ impl Family {
             let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
             self.dense.publish();
             let shows = |slot: &Slot| slot.shows() || slot.has_counted(&reader.sums);
-            for one in slots.iter().zip(labels).filter(|(slot, _)| shows(slot)) {
-                read.all(&[one], |(slot, _)| slot, &reader.sums, frame, |(_, labels)| (*labels).clone());
+            for (slot, labels) in slots.iter().zip(labels).filter(|(slot, _)| shows(slot)) {
+                read.one(slot, true, &reader.sums, frame, || labels.clone());
             }
         }
         read.listed(reader.series.of(&self.sparse), &reader.sums, frame);

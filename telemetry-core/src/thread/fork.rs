@@ -94,7 +94,7 @@ mod handlers {
 
 use std::sync::atomic::AtomicU32;
 
-/// Forks between the first process and this one.
+/// Forks between the first process and this one, and one more: 0 is no process.
 pub static EPOCH: AtomicU32 = AtomicU32::new(1);
 
 /// Has forks noticed, from the first call on.

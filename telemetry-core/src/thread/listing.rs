@@ -60,7 +60,7 @@ impl Members {
     fn locate(&mut self) {
         self.located.clear();
         self.located.extend(self.series.iter().map(|series| Located::of(&series.slot)));
-        let is_new = |(series, located): (&Arc<Series>, &Located)| located.home.is_none() && !series.slot.is_alone();
+        let is_new = |(series, located): (&Arc<Series>, &Located)| located.home.is_none() && !series.slot.is_gauge();
         self.are_new = self.series.iter().zip(&self.located).any(is_new);
     }
 }

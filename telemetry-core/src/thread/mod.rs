@@ -26,6 +26,8 @@ mod slabs;
 mod slot;
 mod table;
 #[cfg(all(test, not(loom)))]
+mod reader_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod text;
 mod verb;
@@ -38,7 +40,7 @@ pub use key::Packed;
 pub use lease::Sums;
 pub use listing::{Listing, Located};
 pub use parts::{Compared, Encoded, Key};
-pub use reading::{Seen, read_distributions};
+pub use reading::{Seen, read_distributions, still};
 pub use series::{Held, Series, SeriesList, Told};
 pub use slabs::{Class, Space};
 pub use slot::{Bounds, Identity, Slot};

@@ -1,4 +1,4 @@
-//! Distributions as the collection reads them: those that changed are summed up, the others are left as they were.
+//! Series as the collection reads them. Distributions that changed are summed up, the others are left as they were.
 
 use super::lease;
 use super::slabs::Class;
@@ -14,6 +14,12 @@ pub struct Seen {
     pub reading: u64,
     /// Whether it shows something.
     pub shows: bool,
+}
+
+/// Runs while no series is removed and none gets cells. Cost: a lock, which who records for the first time waits for.
+pub fn still<T>(run: impl FnOnce() -> T) -> T {
+    let _slabs = lease::slabs();
+    run()
 }
 
 /// Reads the distributions of some slots, of which this says which they are and where their cells are, as they are now, each in the place where it was before, if it changed since; `sum` is for one

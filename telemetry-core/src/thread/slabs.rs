@@ -257,6 +257,7 @@ impl Slabs {
             }
         };
         self.indices[space as usize].bases.insert(index, base);
+        self.taken += 1; // as if it were another's from here on
     }
 
     /// Keeps an exemplar of a series, in the place of the one before.

@@ -65,7 +65,7 @@ pub struct Slot {
     has_run: bool,
     /// How many more records ask for an exemplar, each in the cold path.
     asks: AtomicU8,
-    /// How many indices had been given out when this slot got its own.
+    /// How many indices had been given out, or taken back by a removal, when its present life began.
     taken: AtomicU64,
     /// When its present life began, in Unix nanoseconds; 0 for the start of the process.
     since_ns: AtomicU64,
@@ -351,6 +351,7 @@ impl Slot {
             let slabs = &mut slabs[self.class as usize];
             showed |= self.has_run && slabs.whole(home) != 0;
             slabs.renew(space, home);
+            self.taken.store(slabs.taken(), Relaxed); // sums that were read before are of the life that ends
         }
         self.value.store(0, Relaxed);
         self.since_ns.store(clock::now_ns(), Relaxed);
@@ -403,9 +404,8 @@ impl Slot {
             // One of another process was left so by a fork: its thread does not exist here.
             if epoch != now | CHANGING && self.epoch.compare_exchange(epoch, now | CHANGING, Acquire, Relaxed).is_ok() {
                 self.value.store(0, Relaxed);
-                self.epoch.store(now, Release);
-                STRAYS.fetch_add(1, Release); // and who sees that sees the epoch
-                return;
+                STRAYS.fetch_add(1, Release); // who sees it sees that the epoch is changing; nobody adds before it has
+                return self.epoch.store(now, Release);
             }
             std::hint::spin_loop(); // another thread is between the two stores above
         }
@@ -449,9 +449,9 @@ impl Slot {
         (self.class, (home != NONE).then_some(home))
     }
 
-    /// Whether it shows without cells, as a gauge does.
-    pub(super) fn is_alone(&self) -> bool {
-        matches!(self.index.load(Acquire), GAUGE | WITHOUT_CELLS)
+    /// Whether it shows as a gauge, which never has cells.
+    pub(super) fn is_gauge(&self) -> bool {
+        self.index.load(Acquire) == GAUGE
     }
 
     /// Whether its own atomic has, or had, a part of its sum.
