@@ -354,7 +354,7 @@ impl Slot {
             self.taken.store(slabs.taken(), Relaxed); // sums that were read before are of the life that ends
         }
         self.value.store(0, Relaxed);
-        self.since_ns.store(clock::now_ns(), Relaxed);
+        self.since_ns.store(clock::now_ns().max(self.start_ns() + 1), Relaxed); // later than the one before, also where the clock went back
         showed
     }
 
