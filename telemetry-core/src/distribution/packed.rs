@@ -69,17 +69,15 @@ impl Packed {
             self.bytes.reserve(2 * counts.len()); // they grow
             self.bytes.extend(counts.iter().map(|count| *count as u8));
         } else if all >> 56 == 0 {
-            self.set_each(counts);
+            self.set_each(counts, varint_len(all));
         } else {
             counts.iter().for_each(|count| push(&mut self.bytes, *count));
         }
     }
 
     /// Of counts below 2^56, each of which is at most eight bytes: those are written together, and the next where the last of them ends.
-    fn set_each(&mut self, counts: &[u64]) {
-        let len: usize = counts.iter().map(|count| varint_len(*count)).sum();
-        self.bytes.reserve(len + len / 4 + 8);
-        self.bytes.resize(len + 8, 0);
+    fn set_each(&mut self, counts: &[u64], longest: usize) {
+        self.bytes.resize(counts.len() * longest + 8, 0);
         let mut at = 0;
         for count in counts {
             if let Some(place) = self.bytes[at..].first_chunk_mut() {
@@ -87,7 +85,7 @@ impl Packed {
             }
             at += varint_len(*count);
         }
-        self.bytes.truncate(len);
+        self.bytes.truncate(at);
     }
 
     fn buckets(&self) -> Buckets<'_> {
