@@ -167,12 +167,12 @@ fn median(times: &mut [f64]) -> f64 {
 fn main() {
     let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
     let rounds: usize = option("--rounds").map_or(101, |n| n.parse().expect("a number"));
-    let only = option("--only").unwrap_or_default();
+    let only = option("--only").map(|only| only + "/").unwrap_or_default();
     println!("case/series/recorded\ttelemetry µs\tSDK µs\ttimes\tns a series\ttelemetry far µs\tSDK far µs\ttimes");
     for (name, case) in [("exponential", Case::Exponential), ("explicit", Case::Explicit), ("counter", Case::Counter)] {
         // Ascending, and counters last: cells that were used once are read for good.
         for size in SIZES {
-            let is_chosen = |recorded: &str| format!("{name}/{size}/{recorded}").starts_with(&only);
+            let is_chosen = |recorded: &str| format!("{name}/{size}/{recorded}/").starts_with(&only);
             let modes = [("none", None), ("eighth", Some(8)), ("all", Some(1))];
             let modes: Vec<_> = modes.into_iter().filter(|(recorded, _)| is_chosen(recorded)).collect();
             if modes.is_empty() {

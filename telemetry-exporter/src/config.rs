@@ -73,7 +73,8 @@ impl Config {
 
     /// These settings, with what OpenTelemetry's environment variables say in place of `collect_every` and `push`, where they say it.
     ///
-    /// Read are `OTEL_METRIC_EXPORT_INTERVAL`; `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` (`otlp` or `none`); `ENDPOINT`,
+    /// Read are `OTEL_METRIC_EXPORT_INTERVAL`; `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` (`otlp`, or `none`, with which that signal is
+    /// not pushed, nor `prometheus` for metrics); `ENDPOINT`,
     /// `PROTOCOL` (`grpc` or `http/protobuf`, the default), `HEADERS`, `TIMEOUT`, `COMPRESSION`, `CERTIFICATE`, `CLIENT_CERTIFICATE`,
     /// `CLIENT_KEY` and `INSECURE` after `OTEL_EXPORTER_OTLP_`, and after `OTEL_EXPORTER_OTLP_METRICS_` and `OTEL_EXPORTER_OTLP_LOGS_`,
     /// which win; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`; and `OTEL_SDK_DISABLED`, with which nothing is pushed. Events
@@ -82,14 +83,22 @@ impl Config {
     ///
     /// # Errors
     /// The first variable that cannot be read, with its value and what is wanted.
-    pub fn with_env(mut self) -> Result<Self, StartError> {
+    pub fn with_env(self) -> Result<Self, StartError> {
         let look_up = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let Environment { collect_every, push } = Environment::read(&Variables(&look_up))?;
+        Ok(self.with(Environment::read(&Variables(&look_up))?))
+    }
+
+    fn with(mut self, Environment { collect_every, push, metrics_off, events_off }: Environment) -> Self {
         self.collect_every = collect_every.unwrap_or(self.collect_every);
         if !push.is_empty() {
             self.push = push;
         }
-        Ok(self)
+        for push in &mut self.push {
+            push.metrics &= !metrics_off;
+            push.events &= !events_off;
+        }
+        self.push.retain(|push| push.metrics || push.events);
+        self
     }
 
     /// # Errors
@@ -102,7 +111,7 @@ impl Config {
                 return Err(StartError::Setting(format!("{name} is zero: wanted a time above zero")));
             }
         }
-        let least = message_bytes_max + FRAME_HEAD_BYTES;
+        let least = message_bytes_max.saturating_add(FRAME_HEAD_BYTES);
         if bytes_max < least {
             let wanted = format!("at least {least}, one message and its frame");
             return Err(StartError::Setting(format!("streams.bytes_max is {bytes_max}: wanted {wanted}")));
@@ -116,5 +125,33 @@ impl Config {
             }
         }
         self.push.iter().enumerate().try_for_each(|(index, push)| push.validate(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_environment_puts_off_is_not_pushed_though_the_program_says_so() {
+        let with = |variables: &[(&str, &str)]| {
+            let look_up = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+            let environment = Environment::read(&Variables(&look_up)).expect("it can be read");
+            let config = Config { push: vec![Push::default()], ..Config::default() }.with(environment);
+            config.push.into_iter().map(|push| (push.metrics, push.events)).collect::<Vec<_>>()
+        };
+        assert_eq!(with(&[]), [(true, true)]);
+        assert_eq!(with(&[("OTEL_SDK_DISABLED", "true")]), []);
+        assert_eq!(with(&[("OTEL_METRICS_EXPORTER", "none")]), [(false, true)]);
+        assert_eq!(with(&[("OTEL_METRICS_EXPORTER", "prometheus")]), [(false, true)]);
+        assert_eq!(with(&[("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")]), []);
+        assert_eq!(with(&[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_METRICS_EXPORTER", "none")]), [(false, true)]);
+    }
+
+    #[test]
+    fn bytes_beyond_all_are_an_error() {
+        let streams = StreamOptions { message_bytes_max: usize::MAX, ..StreamOptions::default() };
+        let error = Config { streams, ..Config::default() }.validate().expect_err("no stream holds them");
+        assert!(error.to_string().contains("streams.bytes_max"), "{error}");
     }
 }

@@ -85,7 +85,9 @@ impl StreamExporter {
         let frame = collector.collect(self.inner.deadline);
         let messages = encoder.encode(frame, sdk);
         self.inner.streams.metrics().append_batch(frame.time_ns(), messages).map_err(|Rejected { bytes, bytes_max }| {
-            OTelSdkError::InternalFailure(format!("one series has {bytes} bytes: at most {bytes_max} are allowed"))
+            OTelSdkError::InternalFailure(format!(
+                "a message has {bytes} bytes, most likely of one series: at most {bytes_max} are allowed"
+            ))
         })
     }
 }

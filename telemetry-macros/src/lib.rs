@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// | `unit` | both | in UCUM, such as `"By"`, `"s"` or `"{request}"`; none where it is absent |
 /// | `bounds = [..]` | a `Histogram` | explicit bounds, finite and ascending; base-2 exponential buckets where it is absent |
 /// | `max_series = N` | a static with labels | series before the overflow series, where the label sets are not known at compile time or are more than 4,096; 2,000 where it is absent |
-/// | `exemplars` | a `Counter`, `FloatCounter` or `Histogram` | each series keeps the last value that was recorded within a sampled span, with the ids of trace and span; a few records after each collection ask for it |
+/// | `exemplars` | a `Counter`, `FloatCounter` or `Histogram` | each series has one value that was recorded within a sampled span, with the ids of trace and span: the first after a collection, if it is among the first eight records; not where an allocator or a destructor of a thread-local value records |
 /// | `shared = true` | both | other crates may declare the name as well, if they say so too and kind and unit are the same |
 /// | `kind` | a function | `"gauge"` (where it is absent), `"counter"` or `"up_down_counter"` |
 ///

@@ -29,7 +29,7 @@ use crate::metric::MEASUREMENTS_REJECTED;
 /// Instruments that any code makes through `opentelemetry::global` after this count from the moment they are made: what they record
 /// before a [`Telemetry`](crate::Telemetry) is global is kept, up to [`OTEL_BACKLOG_MAX`](crate::limits::OTEL_BACKLOG_MAX). Those that
 /// were made before this do nothing, which is OpenTelemetry's own. A provider that was set before is replaced. Metrics with `exemplars`
-/// ask OpenTelemetry's context for a span from here on, or from when the first `Telemetry` is built.
+/// ask OpenTelemetry's context for a span from the first collection after this, or after the first `Telemetry` is built.
 ///
 /// ```
 /// use std::sync::LazyLock;

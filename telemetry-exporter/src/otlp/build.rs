@@ -74,6 +74,9 @@ impl<'a> Builder<'a> {
     /// Room for the heads around a point, beside the bytes that are counted.
     const HEADS: usize = 64;
 
+    /// How long the head of a scope is at most: a tag, and a length of five bytes.
+    const SCOPE_HEAD_LEN: usize = 6;
+
     fn new(resource: &'a [u8], bytes_max: usize) -> Self {
         let (body, part) = (Draft::default(), Self::begin(resource));
         Self { resource, bytes_max, parts: Vec::new(), part, scope: Vec::new(), body, changing: Vec::new(), reserved: 0 }
@@ -85,7 +88,8 @@ impl<'a> Builder<'a> {
 
     /// Whether so many bytes more still fit.
     fn fits(&self, len: usize) -> bool {
-        let so_far = self.part.fixed.len() + self.scope.len() + self.body.bytes.len() + self.reserved;
+        let heads = (self.part.scopes.len() + 1) * Self::SCOPE_HEAD_LEN;
+        let so_far = self.part.fixed.len() + heads + self.scope.len() + self.body.bytes.len() + self.reserved;
         so_far + len + Self::HEADS <= self.bytes_max
     }
 
@@ -250,4 +254,38 @@ fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64
     out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1, version: 0 });
     wire::fixed64(&mut out.bytes, 11, 0); // min
     wire::fixed64(&mut out.bytes, 12, 0); // max
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use telemetry_core::collect::Collector;
+    use telemetry_core::{Counter, Declaration, Registry, metric};
+
+    use super::*;
+
+    /// Of many scopes.
+    #[metric(name = "build_scopes")]
+    static SCOPES: Counter;
+
+    #[test]
+    fn a_message_of_many_scopes_is_within_its_bytes() {
+        SCOPES.inc();
+        let mut collector = Collector::of(&Registry::new(), |entry| entry.name() == "build_scopes");
+        let frame = collector.collect(Duration::from_secs(1));
+        let mut builder = Builder::new(&[], 8_000);
+        for n in 0..200 {
+            let declaration = Declaration::new("build_scopes").with_description("d".repeat(100));
+            let declaration: &'static Declaration = Box::leak(Box::new(declaration.with_scope(format!("crate_{n:03}"), "0.1.0")));
+            builder.scope = scope_message(declaration.scope());
+            let mut row = frame.metrics()[0].clone();
+            row.declaration = declaration;
+            builder.metric(&row, Shape::U64, frame);
+            builder.end_scope();
+        }
+        builder.end_part();
+        let lengths: Vec<_> = builder.parts.iter().map(|part| part.as_ref().len()).collect();
+        assert!(lengths.len() > 1 && lengths.iter().all(|len| *len <= 8_000), "{lengths:?}");
+    }
 }

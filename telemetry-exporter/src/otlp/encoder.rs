@@ -51,7 +51,8 @@ impl Encoder {
             self.build(frame);
         }
         self.parts.iter_mut().for_each(|part| part.patch(frame));
-        if self.parts.iter().any(|part| part.as_ref().len() > self.bytes_max && part.series() > 1) {
+        let bytes_max = self.bytes_max.saturating_sub(self.suffix_len());
+        if self.parts.iter().any(|part| part.as_ref().len() > bytes_max && part.series() > 1) {
             self.build(frame); // what changes its length has grown beyond what was reserved for it
             self.parts.iter_mut().for_each(|part| part.patch(frame));
         }
@@ -74,9 +75,13 @@ impl Encoder {
         self.layout = None;
     }
 
+    /// How long what is behind all scopes is.
+    fn suffix_len(&self) -> usize {
+        if self.schema_url.is_empty() { 0 } else { wire::delimited_len(self.schema_url.len()) }
+    }
+
     fn build(&mut self, frame: &Frame) {
-        let suffix = if self.schema_url.is_empty() { 0 } else { wire::delimited_len(self.schema_url.len()) };
-        self.parts = build::build(frame, &self.resource_field, self.bytes_max.saturating_sub(suffix));
+        self.parts = build::build(frame, &self.resource_field, self.bytes_max.saturating_sub(self.suffix_len()));
         self.own = self.parts.len();
         self.layout = Some(frame.layout());
     }
@@ -96,6 +101,40 @@ impl Encoder {
         self.parts.iter_mut().for_each(|part| part.extend(&suffix));
         if !beside.scope_metrics.is_empty() {
             self.parts.extend(split::encode(beside, self.bytes_max).into_iter().map(Part::once));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use telemetry_core::collect::Collector;
+    use telemetry_core::{Histogram, Labels, Registry, metric};
+
+    use super::*;
+
+    #[derive(Clone, Copy, Labels)]
+    struct Number {
+        n: i64,
+    }
+
+    /// Its messages grow.
+    #[metric(name = "encoder_growing")]
+    static GROWING: Histogram<Number>;
+
+    #[test]
+    fn messages_that_grow_stay_within_their_bytes_with_what_comes_behind() {
+        const BYTES_MAX: usize = 1_500;
+        let schema_url = "https://opentelemetry.io/schemas/1.40.0".to_owned();
+        let mut collector = Collector::of(&Registry::new(), |entry| entry.name() == "encoder_growing");
+        let mut encoder = Encoder::new(BYTES_MAX);
+        for round in 0..400_i32 {
+            (0..6).for_each(|n| GROWING.with(Number { n }).record(1.0 + f64::from(round) * 0.01));
+            let beside = ResourceMetrics { schema_url: schema_url.clone(), ..ResourceMetrics::default() };
+            for message in encoder.encode(collector.collect(Duration::from_secs(1)), beside) {
+                assert!(message.as_ref().len() <= BYTES_MAX, "{} bytes in round {round}", message.as_ref().len());
+            }
         }
     }
 }

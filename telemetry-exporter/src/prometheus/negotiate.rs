@@ -117,10 +117,16 @@ impl Exposition {
 
 /// Whether these `Accept-Encoding` headers take gzip.
 pub fn accepts_gzip<'a>(headers: impl IntoIterator<Item = &'a str>) -> bool {
-    headers.into_iter().flat_map(|header| header.split(',')).any(|range| {
+    let (mut gzip, mut any) = (None, None);
+    for range in headers.into_iter().flat_map(|header| header.split(',')) {
         let (coding, parameters) = parts(range);
-        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && quality(&parameters) > 0.0
-    })
+        if coding.eq_ignore_ascii_case("gzip") {
+            gzip = Some(quality(&parameters));
+        } else if coding == "*" {
+            any = Some(quality(&parameters));
+        }
+    }
+    gzip.or(any).is_some_and(|quality| quality > 0.0)
 }
 
 /// `kind; name=value; …`.

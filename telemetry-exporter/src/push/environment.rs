@@ -21,6 +21,10 @@ pub(crate) struct Environment {
     pub collect_every: Option<Duration>,
     /// The collectors: one for all signals, or one for each where they differ.
     pub push: Vec<Push>,
+    /// Whether metrics are not to be pushed, whatever the program says.
+    pub metrics_off: bool,
+    /// The same of events.
+    pub events_off: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,7 @@ impl Environment {
             every => every,
         };
         if variables.flag("OTEL_SDK_DISABLED")? {
-            return Ok(Self { collect_every, push: Vec::new() });
+            return Ok(Self { collect_every, push: Vec::new(), metrics_off: true, events_off: true });
         }
         let metrics = variables.push(Signal::Metrics)?;
         let logs = variables.push(Signal::Logs)?;
@@ -59,7 +63,8 @@ impl Environment {
             }
             (one, other) => one.or(other).into_iter().collect(),
         };
-        Ok(Self { collect_every, push })
+        let off = |signal| Ok(variables.asked(signal)? == Some(false));
+        Ok(Self { collect_every, push, metrics_off: off(Signal::Metrics)?, events_off: off(Signal::Logs)? })
     }
 }
 
@@ -85,8 +90,13 @@ impl Variables<'_> {
 
     /// Whether the signal is pushed: where it is asked for, or where an endpoint is set and nothing else is asked for.
     fn is_on(&self, signal: Signal) -> Result<bool, StartError> {
+        Ok(self.asked(signal)?.unwrap_or_else(|| self.of(signal, "ENDPOINT").is_some()))
+    }
+
+    /// Whether it is asked for, or something else is.
+    fn asked(&self, signal: Signal) -> Result<Option<bool>, StartError> {
         let name = format!("OTEL_{}_EXPORTER", signal.word());
-        let Some(value) = self.get(&name) else { return Ok(self.of(signal, "ENDPOINT").is_some()) };
+        let Some(value) = self.get(&name) else { return Ok(None) };
         let mut on = false;
         for word in value.split(',').map(str::trim) {
             match (word, signal) {
@@ -97,7 +107,7 @@ impl Variables<'_> {
                 (_, Signal::Logs) => return Err(wrong(&name, &value, "otlp or none")),
             }
         }
-        Ok(on)
+        Ok(Some(on))
     }
 
     fn push(&self, signal: Signal) -> Result<Option<Push>, StartError> {

@@ -15,7 +15,7 @@ const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector
 
 #[test]
 fn nothing_is_pushed_unless_it_is_asked_for() {
-    assert_eq!(read(&[]), Ok(Environment { collect_every: None, push: vec![] }));
+    assert_eq!(read(&[]), Ok(Environment { collect_every: None, push: vec![], metrics_off: false, events_off: false }));
     assert_eq!(pushes(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), []);
     assert_eq!(pushes(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]), []);
     assert_eq!(pushes(&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")]), []);

@@ -64,7 +64,7 @@ impl Pushers {
         }
         let (mut records, mut tasks) = (Vec::new(), Vec::new());
         for (push, signal, transport) in ways {
-            let record = Record::new(&push.endpoint, signal);
+            let record = Record::new(&push.shown_endpoint(), signal);
             records.push(record.clone());
             let stopping = stopping.clone();
             tasks.push(match signal {

@@ -105,10 +105,14 @@ impl Default for Push {
 
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, exact, protocol, headers, timeout, compression, temporality, metrics, events, tls } = self;
+        let Self { exact, protocol, headers, timeout, compression, temporality, metrics, events, tls, .. } = self;
         let headers: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         let mut shown = f.debug_struct("Push");
-        shown.field("endpoint", endpoint).field("exact", exact).field("protocol", protocol).field("headers", &headers);
+        shown
+            .field("endpoint", &self.shown_endpoint())
+            .field("exact", exact)
+            .field("protocol", protocol)
+            .field("headers", &headers);
         shown.field("timeout", timeout).field("compression", compression).field("temporality", temporality);
         shown.field("metrics", metrics).field("events", events).field("tls", tls).finish()
     }
@@ -130,7 +134,7 @@ impl Push {
     pub(crate) fn validate(&self, index: usize) -> Result<(), StartError> {
         let wrong = |setting: &str, text: String| Err(StartError::Setting(format!("push[{index}].{setting} {text}")));
         if let Err(wanted) = self.uri() {
-            return wrong("endpoint", format!("is \"{}\": wanted {wanted}", self.endpoint));
+            return wrong("endpoint", format!("is \"{}\": wanted {wanted}", self.shown_endpoint()));
         }
         if self.exact && self.protocol == Protocol::HttpProtobuf && self.metrics && self.events {
             return wrong("exact", "is set for metrics and events at once: wanted one of them".to_owned());
@@ -147,11 +151,24 @@ impl Push {
         Ok(())
     }
 
+    /// The endpoint without what may be a secret in it: who asks, and the query.
+    pub(super) fn shown_endpoint(&self) -> String {
+        let (scheme, rest) = match self.endpoint.find("://") {
+            Some(at) => self.endpoint.split_at(at + 3),
+            None => ("", self.endpoint.as_str()),
+        };
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        format!("{scheme}{}", rest.rsplit('@').next().unwrap_or_default())
+    }
+
     /// The endpoint, or what is wanted instead.
     pub(super) fn uri(&self) -> Result<Uri, &'static str> {
         let uri: Uri = self.endpoint.parse().map_err(|_| "a URL")?;
         if uri.authority().is_none_or(|authority| authority.host().is_empty()) {
             return Err("a URL with a host");
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("a URL without a user: what authenticates belongs into the headers");
         }
         match uri.scheme_str() {
             Some("http") => Ok(uri),
@@ -168,7 +185,9 @@ impl Push {
             let wanted = "wanted letters, digits and hyphens, and not -bin at the end";
             let parsed = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !name.as_str().ends_with("-bin"));
             let parsed = parsed.ok_or_else(|| format!("have the name \"{name}\": {wanted}"))?;
-            let value = value.parse::<HeaderValue>().map_err(|_| format!("have a value of {name} with a control character"))?;
+            let value = value.parse::<HeaderValue>();
+            let mut value = value.map_err(|_| format!("have a value of {name} with a control character"))?;
+            value.set_sensitive(true); // so that nobody prints it
             map.append(parsed, value);
         }
         Ok(map)
@@ -213,5 +232,20 @@ mod tests {
         let push = Push { headers: vec![("authorization".to_owned(), "Bearer abc".to_owned())], ..Push::default() };
         let shown = format!("{push:?}");
         assert!(shown.contains("authorization") && !shown.contains("abc"), "{shown}");
+        assert!(!format!("{:?}", push.header_map()).contains("abc"));
+        for endpoint in [
+            "http://me:abc@host:1/v1?key=abc",
+            "http://me:/abc@host",
+            "me:abc@host",
+            "http://host/?key=abc",
+            "http://host?abc",
+            "abc@",
+        ] {
+            let push = Push { endpoint: endpoint.to_owned(), ..Push::default() };
+            let shown = format!("{push:?} {:?}", push.validate(0).err());
+            assert!(!shown.contains("abc"), "{shown}");
+        }
+        let plain = Push { endpoint: "http://host:1/path".to_owned(), ..Push::default() };
+        assert_eq!(plain.shown_endpoint(), plain.endpoint);
     }
 }
