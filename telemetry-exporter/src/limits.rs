@@ -124,7 +124,7 @@ pub const PUSH_BACKOFF: Duration = Duration::from_secs(1);
 /// The most that the time between two attempts grows to. Half of it is random.
 pub const PUSH_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// The longest wait that a collector may ask for. A longer one is this one: what waits would fall out of its stream anyway.
+/// The longest wait that a collector may ask for, the shortest being that after a failure. A longer one is this one: what waits would fall out of its stream anyway.
 pub const PUSH_THROTTLE_MAX: Duration = WINDOW;
 
 /// Between two looks for new events to push: they travel together.

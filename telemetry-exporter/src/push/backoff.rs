@@ -13,11 +13,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The time until the next attempt, after one more failure.
-    pub fn next(&mut self) -> Duration {
+    /// The time until the next attempt, after one more failure: the one that the collector asks for where that is longer.
+    pub fn next(&mut self, asked: Option<Duration>) -> Duration {
         let delay = delay(self.failures, random());
         self.failures = self.failures.saturating_add(1);
-        delay
+        delay.max(asked.unwrap_or_default())
     }
 
     /// An attempt has succeeded.
@@ -58,11 +58,19 @@ mod tests {
     fn a_success_begins_anew() {
         let mut backoff = Backoff::default();
         for _ in 0..9 {
-            assert!(backoff.next() <= PUSH_BACKOFF_MAX);
+            assert!(backoff.next(None) <= PUSH_BACKOFF_MAX);
         }
         assert!(backoff.is_failing());
         backoff.reset();
-        assert!(!backoff.is_failing() && backoff.next() <= PUSH_BACKOFF);
+        assert!(!backoff.is_failing() && backoff.next(None) <= PUSH_BACKOFF);
+    }
+
+    #[test]
+    fn a_collector_may_ask_for_more_time_and_not_for_less() {
+        let mut backoff = Backoff::default();
+        assert!(backoff.next(Some(Duration::ZERO)) >= PUSH_BACKOFF / 2);
+        assert!(backoff.next(Some(Duration::ZERO)) >= PUSH_BACKOFF, "it doubles all the same");
+        assert_eq!(backoff.next(Some(PUSH_BACKOFF_MAX * 2)), PUSH_BACKOFF_MAX * 2);
     }
 
     #[test]

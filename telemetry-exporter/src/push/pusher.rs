@@ -158,22 +158,23 @@ impl<S: Source> Pusher<S> {
                 }
                 Answer::Later { after, cause, text } => {
                     self.record.failed(cause, text);
-                    let own = backoff.next();
-                    self.wait(after, own).await;
+                    let delay = backoff.next(after);
+                    self.wait(after.unwrap_or_default(), delay).await;
                 }
             }
         }
     }
 
-    /// Waits as long as the collector asks for, or for a time of our own, which a stop cuts short.
-    async fn wait(&self, asked: Option<Duration>, own: Duration) {
-        let end = Instant::now() + asked.unwrap_or(own);
+    /// Waits for the delay. A stop cuts it short, but not below what the collector asks for.
+    async fn wait(&self, asked: Duration, delay: Duration) {
+        let begin = Instant::now();
         let mut stopping = self.stopping.clone();
         let is_stopping = *stopping.borrow();
-        if asked.is_some() || is_stopping {
-            tokio::time::sleep_until(end).await;
+        tokio::time::sleep_until(begin + asked).await;
+        if is_stopping {
+            tokio::time::sleep_until(begin + delay).await;
         } else {
-            let _in_time = timeout_at(end, wait_for_stop(&mut stopping)).await;
+            let _in_time = timeout_at(begin + delay, wait_for_stop(&mut stopping)).await;
         }
     }
 }
