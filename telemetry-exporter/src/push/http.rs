@@ -1,18 +1,18 @@
 //! OTLP/HTTP with binary protobuf, over HTTP/1.1 connections that are kept.
 
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
+use super::compress::gzip;
 use super::own::Signal;
 use super::settings::{Compression, Push};
 use crate::error::StartError;
@@ -72,15 +72,16 @@ impl Http {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        let sending = async {
-            let response = self.client.request(request).await.map_err(|error| Answer::unreachable(&error))?;
-            let (head, body) = response.into_parts();
-            // Where the body is cut or too large the status has said enough.
-            let body = Limited::new(body, PUSH_ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            Ok(Answer::of_http(head.status, &head.headers, &body, SystemTime::now()))
+        let end = Instant::now() + self.timeout;
+        let (head, body) = match timeout_at(end, self.client.request(request)).await {
+            Ok(Ok(response)) => response.into_parts(),
+            Ok(Err(error)) => return Answer::unreachable(&error),
+            Err(_) => return Answer::late(self.timeout),
         };
-        let answer: Result<Result<Answer, Answer>, _> = tokio::time::timeout(self.timeout, sending).await;
-        answer.map_or_else(|_| Answer::late(self.timeout), |answer| answer.unwrap_or_else(|answer| answer))
+        // Where the body is late, cut or too large the status has said enough.
+        let body = timeout_at(end, Limited::new(body, PUSH_ANSWER_BYTES_MAX).collect()).await;
+        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        Answer::of_http(head.status, &head.headers, &body, SystemTime::now())
     }
 }
 
@@ -97,16 +98,11 @@ fn url(endpoint: &Uri, exact: bool, signal: Signal) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| endpoint.clone())
 }
 
-/// Cannot fail: it writes to memory.
-fn gzip(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::default());
-    let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    written.unwrap_or_default().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     #[test]
     fn the_path_is_added_to_an_endpoint_for_all_signals_and_to_no_other() {
@@ -118,12 +114,23 @@ mod tests {
         assert_eq!(at("http://a/b/", true), "http://a/b/");
     }
 
-    #[test]
-    fn what_is_compressed_comes_back() {
-        let body = vec![7; 100_000];
-        let small = gzip(&body);
-        let mut back = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*small), &mut back).expect("gzip");
-        assert!(small.len() < 1_000 && back == body);
+    #[tokio::test]
+    async fn a_status_whose_body_stalls_counts() {
+        for (head, is_taken) in [("200 OK", true), ("400 Bad Request", false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
+            let push = Push { endpoint, timeout: Duration::from_secs(1), ..Push::default() };
+            let http = Http::new(&push, Signal::Logs).expect("no certificate");
+            let answering = async {
+                let (mut socket, _) = listener.accept().await.expect("it sends");
+                socket.read_u8().await.expect("a request"); // an answer before it would be an error
+                let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 10\r\n\r\n");
+                socket.write_all(answer.as_bytes()).await.expect("answered");
+                socket
+            };
+            let (answer, _open) = tokio::join!(http.send(Bytes::from_static(b"x")), answering);
+            assert_eq!(matches!(answer, Answer::Taken { .. }), is_taken, "{answer:?}");
+            assert_eq!(matches!(answer, Answer::Refused { .. }), !is_taken, "{answer:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod backoff;
 mod cursor;
 mod delta;
 mod body;
+mod compress;
 mod source;
 mod metrics;
 mod value;
