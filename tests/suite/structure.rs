@@ -61,7 +61,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-core", &["opentelemetry"], &["otel/", "telemetry.rs", "lib.rs"]),
     ("telemetry-core", &["linkme::"], &["expand.rs", "registry.rs", "own.rs", "__private.rs"]),
     ("telemetry-core", &["std::net", "std::fs", "tokio"], &[]),
-    ("telemetry-core", &["thread::Builder", "thread::spawn"], &["callback.rs", "thread/tests.rs", "thread/model.rs"]),
+    (
+        "telemetry-core",
+        &["thread::Builder", "thread::spawn"],
+        &["callback.rs", "thread/tests.rs", "thread/reader_tests.rs", "thread/model.rs"],
+    ),
     ("telemetry-core", &["unsafe "], &["expand.rs", "cell.rs", "row.rs", "thread/", "metric/family.rs"]),
     ("telemetry-core", &["libc"], &["thread/fork.rs"]),
     ("telemetry-exporter", &["unsafe "], &[]),
