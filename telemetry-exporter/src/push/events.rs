@@ -31,6 +31,8 @@ const SCHEMA_URL: u32 = 3;
 pub struct Events {
     streams: Arc<Streams>,
     cursors: HashMap<u32, Cursor>,
+    /// The stream that was settled last: the next request begins behind it, so that none starves behind one that is never read to its end.
+    last: u32,
     /// The encoded resource, once a collection has told it.
     resource: Option<Bytes>,
 }
@@ -43,7 +45,7 @@ pub struct EventsMark {
 
 impl Events {
     pub fn new(streams: &Arc<Streams>) -> Self {
-        Self { streams: Arc::clone(streams), cursors: HashMap::new(), resource: None }
+        Self { streams: Arc::clone(streams), cursors: HashMap::new(), last: 0, resource: None }
     }
 
     /// Gives a cursor to each stream of events that has none: they appear at run time too.
@@ -75,9 +77,7 @@ impl Source for Events {
         let resource = self.resource()?;
         let (mut scopes, mut marks): (Vec<ScopeLogs>, Vec<(u32, Mark)>) = Default::default();
         let (mut taken, mut taken_bytes, mut unreadable) = (0, 0, 0);
-        let mut ids: Vec<u32> = self.cursors.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in round(self.cursors.keys().copied().collect(), self.last) {
             let Some(cursor) = self.cursors.get_mut(&id) else { continue };
             let StreamKind::Event(entry) = cursor.stream.kind.clone() else { continue };
             let mut records = Vec::new();
@@ -112,6 +112,7 @@ impl Source for Events {
             if let Some(cursor) = self.cursors.get_mut(&id) {
                 cursor.advance(mark);
             }
+            self.last = id;
         }
         record.dropped(Loss::Unreadable, unreadable);
     }
@@ -124,6 +125,14 @@ impl Source for Events {
         self.update();
         self.cursors.values().map(Cursor::left).sum()
     }
+}
+
+/// In order, from the first behind the last one on.
+fn round(mut ids: Vec<u32>, last: u32) -> Vec<u32> {
+    ids.sort_unstable();
+    let behind = ids.partition_point(|id| *id <= last);
+    ids.rotate_left(behind);
+    ids
 }
 
 /// One event. None where its message is no JSON.
@@ -173,6 +182,15 @@ mod tests {
     use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
     use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
     use opentelemetry_proto::tonic::resource::v1::Resource;
+
+    #[test]
+    fn each_stream_comes_first_in_its_turn() {
+        assert_eq!(round(vec![9, 2, 5], 0), [2, 5, 9]);
+        assert_eq!(round(vec![9, 2, 5], 2), [5, 9, 2]);
+        assert_eq!(round(vec![9, 2, 5], 7), [9, 2, 5]);
+        assert_eq!(round(vec![9, 2, 5], 9), [2, 5, 9]);
+        assert!(round(vec![], 1).is_empty());
+    }
 
     #[test]
     fn the_resource_of_the_metrics_is_that_of_the_logs() {
