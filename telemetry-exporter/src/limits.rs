@@ -44,6 +44,10 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 /// connection is asked whether it lives as often.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long what is written to a connection may wait without progress. The connection is closed then, and counted in
+/// `telemetry_connections_stalled`.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+
 /// How long a graceful stop waits for the requests that are under way.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -163,7 +163,8 @@ impl Variables<'_> {
             return Ok((value, exact));
         }
         if protocol == Protocol::HttpProtobuf {
-            return Err(wrong(&name, &value, "a URL that begins with http:// or https://"));
+            let shown = Push { endpoint: value, ..Push::default() }.shown_endpoint();
+            return Err(wrong(&name, &shown, "a URL that begins with http:// or https://"));
         }
         let insecure = match self.of(signal, "INSECURE") {
             Some((name, value)) => flag(&name, &value)?,

@@ -67,7 +67,7 @@ impl Grpc {
     /// # Errors
     /// A certificate that cannot be read.
     pub fn new(push: &Push, signal: Signal) -> Result<Self, StartError> {
-        let setting = |text: String| StartError::Setting(format!("push endpoint {}: {text}", push.endpoint));
+        let setting = |text: String| StartError::Setting(format!("push endpoint {}: {text}", push.shown_endpoint()));
         let uri = push.uri().map_err(|wanted| setting(format!("wanted {wanted}")))?;
         let endpoint = Endpoint::from(uri);
         let endpoint = endpoint.user_agent(USER_AGENT).map_err(|error| setting(error.to_string()))?;

@@ -39,7 +39,7 @@ impl Http {
     /// # Errors
     /// A certificate that cannot be read.
     pub fn new(push: &Push, signal: Signal) -> Result<Self, StartError> {
-        let setting = |text: String| StartError::Setting(format!("push endpoint {}: {text}", push.endpoint));
+        let setting = |text: String| StartError::Setting(format!("push endpoint {}: {text}", push.shown_endpoint()));
         let uri = push.uri().map_err(|wanted| setting(format!("wanted {wanted}")))?;
         let mut headers = push.header_map().map_err(setting)?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));

@@ -22,7 +22,7 @@ use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
 
 pub use access::Identity;
-pub use own::{Refusal, refused};
+pub use own::{Refusal, refused, stalled};
 use rpcs::Rpcs;
 
 /// What all requests share.

@@ -24,3 +24,12 @@ static REFUSED: Counter<Refusal>;
 pub fn refused(cause: Refusal) {
     REFUSED.with(cause).inc();
 }
+
+/// Connections that were closed since their other end read nothing of what waited for it.
+#[metric(name = "telemetry_connections_stalled", unit = "{connection}")]
+static STALLED: Counter;
+
+/// Counts such a connection.
+pub fn stalled() {
+    STALLED.inc();
+}

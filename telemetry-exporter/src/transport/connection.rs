@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use super::first_byte::FirstByte;
-use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDSHAKE_DEADLINE, STREAMS_PER_CONNECTION_MAX};
-use crate::service::{Identity, Refusal, Service, refused};
+use super::write_deadline::WriteDeadline;
+use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDSHAKE_DEADLINE, STREAMS_PER_CONNECTION_MAX, WRITE_DEADLINE};
+use crate::service::{Identity, Refusal, Service, refused, stalled};
 
 /// All connections of a service, on every transport.
 pub struct Connections {
@@ -45,7 +46,8 @@ impl Connections {
             .keep_alive_interval(HANDSHAKE_DEADLINE)
             .keep_alive_timeout(HANDSHAKE_DEADLINE);
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(identity)));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(FirstByte::new(io, HANDSHAKE_DEADLINE)), service);
+        let io = FirstByte::new(WriteDeadline::new(io, WRITE_DEADLINE, stalled), HANDSHAKE_DEADLINE);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             let _permit = permit;

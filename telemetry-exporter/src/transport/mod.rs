@@ -2,8 +2,9 @@
 
 #[cfg(feature = "libp2p")]
 mod bandwidth;
-pub mod connection;
 mod first_byte;
+mod write_deadline;
+pub mod connection;
 #[cfg(feature = "libp2p")]
 pub mod libp2p;
 pub mod tcp;
