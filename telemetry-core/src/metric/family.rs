@@ -52,8 +52,8 @@ impl Read {
         match self {
             Self::Number(shape, bits, _) => {
                 let read = || (slot.identity(), bits(slot, sums));
-                let (identity, bits) = if is_removable { still(read) } else { read() };
-                if let Some(bits) = bits {
+                let told = if is_removable { still(|| slot.shows_in(sums).then(read)) } else { Some(read()) };
+                if let Some((identity, Some(bits))) = told {
                     frame.number(identity, shape, bits, labels);
                 }
             }
@@ -272,8 +272,7 @@ impl Family {
             let set = |index: usize| L::from_index(index).map(|labels| pairs(&labels)).unwrap_or_default();
             let labels = self.dense_labels.get_or_init(|| (0..slots.len()).map(set).collect());
             self.dense.publish();
-            let shows = |slot: &Slot| slot.shows() || slot.has_counted(&reader.sums);
-            for (slot, labels) in slots.iter().zip(labels).filter(|(slot, _)| shows(slot)) {
+            for (slot, labels) in slots.iter().zip(labels).filter(|(slot, _)| slot.shows_in(&reader.sums)) {
                 read.one(slot, true, &reader.sums, frame, || labels.clone());
             }
         }

@@ -372,11 +372,10 @@ impl Slot {
         self.index.load(Acquire) != NONE
     }
 
-    /// Whether it shows although nobody looked at it: its sum, at the moment of these, is more than at its beginning.
-    pub fn has_counted(&self, sums: &Sums) -> bool {
-        self.has_run
-            && !sums.are_before(self.class, self.taken.load(Relaxed))
-            && sums.whole(self.class, self.home.load(Relaxed)) != 0
+    /// Whether it shows, at the moment of these sums: also where nobody looked at it, and its sum is more than at its beginning.
+    pub fn shows_in(&self, sums: &Sums) -> bool {
+        let is_known = || self.has_run && !sums.are_before(self.class, self.taken.load(Relaxed));
+        self.shows() || is_known() && sums.whole(self.class, self.home.load(Relaxed)) != 0
     }
 
     /// Shows a sum before anything is added to it.
