@@ -1,11 +1,15 @@
 //! The node under OpenTelemetry's environment variables: what they say holds, and its own flags win.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::support::{http, node_program};
+
+/// For the node to push, and to say what it pushes.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Ended with the test.
 struct Ended(Child);
@@ -14,6 +18,22 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let _ended_already = self.0.kill();
         let _ended_already = self.0.wait();
+    }
+}
+
+/// The next connection.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("set");
+    let end = Instant::now() + DEADLINE;
+    loop {
+        match listener.accept() {
+            Ok((socket, _)) => {
+                socket.set_nonblocking(false).expect("set");
+                return socket;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => sleep(Duration::from_millis(10)),
+            Err(error) => panic!("nobody pushes: {error}"),
+        }
     }
 }
 
@@ -31,8 +51,8 @@ fn the_environment_names_the_collector_and_the_service_and_the_flag_for_the_inte
     assert!(http(&host, "/metrics").contains("service_name=\"named outside\""));
     // One collection a second after the start is not for the interval; what comes behind it is.
     for _ in 0..3 {
-        let (mut socket, _) = collector.accept().expect("it pushes");
-        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
+        let mut socket = accept(&collector);
+        socket.set_read_timeout(Some(DEADLINE)).expect("set");
         let mut head = vec![0; "POST /here HTTP/1.1".len()];
         socket.read_exact(&mut head).expect("a request");
         assert_eq!(String::from_utf8_lossy(&head), "POST /here HTTP/1.1");
