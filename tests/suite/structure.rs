@@ -70,7 +70,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-core", &["libc"], &["thread/fork.rs"]),
     ("telemetry-exporter", &["unsafe "], &[]),
     ("telemetry-macros", &["unsafe "], &["carets.rs"]),
-    ("telemetry-exporter", &["TcpListener", "TcpStream"], &["transport/", "push/http.rs"]), // there a test has one that stalls
+    ("telemetry-exporter", &["TcpListener", "TcpStream"], &["transport/"]),
     (
         "telemetry-exporter",
         &["std::fs", "OpenOptions", "File::"],

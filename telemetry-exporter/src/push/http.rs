@@ -1,11 +1,13 @@
 //! OTLP/HTTP with binary protobuf, over HTTP/1.1 connections that are kept.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -73,16 +75,20 @@ impl Http {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         let end = Instant::now() + self.timeout;
-        let (head, body) = match timeout_at(end, self.client.request(request)).await {
-            Ok(Ok(response)) => response.into_parts(),
-            Ok(Err(error)) => return Answer::unreachable(&error),
-            Err(_) => return Answer::late(self.timeout),
-        };
-        // Where the body is late, cut or too large the status has said enough.
-        let body = timeout_at(end, Limited::new(body, PUSH_ANSWER_BYTES_MAX).collect()).await;
-        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        Answer::of_http(head.status, &head.headers, &body, SystemTime::now())
+        match timeout_at(end, self.client.request(request)).await {
+            Ok(Ok(response)) => answer(response, end).await,
+            Ok(Err(error)) => Answer::unreachable(&error),
+            Err(_) => Answer::late(self.timeout),
+        }
     }
+}
+
+/// Reads a response. Where its body is late, cut or too large the status has said enough.
+async fn answer(response: Response<impl Body<Error: Into<Box<dyn Error + Send + Sync>>>>, end: Instant) -> Answer {
+    let (head, body) = response.into_parts();
+    let body = timeout_at(end, Limited::new(body, PUSH_ANSWER_BYTES_MAX).collect()).await;
+    let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+    Answer::of_http(head.status, &head.headers, &body, SystemTime::now())
 }
 
 /// The URL of a signal: the endpoint itself, or the signal's path below it.
@@ -101,8 +107,9 @@ fn url(endpoint: &Uri, exact: bool, signal: Signal) -> Uri {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
 
     #[test]
     fn the_path_is_added_to_an_endpoint_for_all_signals_and_to_no_other() {
@@ -114,21 +121,13 @@ mod tests {
         assert_eq!(at("http://a/b/", true), "http://a/b/");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_status_whose_body_stalls_counts() {
-        for (head, is_taken) in [("200 OK", true), ("400 Bad Request", false)] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
-            let push = Push { endpoint, timeout: Duration::from_secs(1), ..Push::default() };
-            let http = Http::new(&push, Signal::Logs).expect("no certificate");
-            let answering = async {
-                let (mut socket, _) = listener.accept().await.expect("it sends");
-                socket.read_u8().await.expect("a request"); // an answer before it would be an error
-                let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 10\r\n\r\n");
-                socket.write_all(answer.as_bytes()).await.expect("answered");
-                socket
-            };
-            let (answer, _open) = tokio::join!(http.send(Bytes::from_static(b"x")), answering);
+        for (code, is_taken) in [(200, true), (400, false)] {
+            let stalled = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+            let mut response = Response::new(stalled);
+            *response.status_mut() = code.try_into().expect("a status");
+            let answer = answer(response, Instant::now() + Duration::from_secs(1)).await;
             assert_eq!(matches!(answer, Answer::Taken { .. }), is_taken, "{answer:?}");
             assert_eq!(matches!(answer, Answer::Refused { .. }), !is_taken, "{answer:?}");
         }
