@@ -9,9 +9,9 @@ use crate::value::Summary;
 
 /// Consecutive counts, from the bucket `start`.
 #[derive(Clone, Debug, Default)]
-struct Counts {
-    start: i32,
-    counts: Vec<u64>,
+pub(super) struct Counts {
+    pub start: i32,
+    pub counts: Vec<u64>,
 }
 
 impl Counts {
@@ -66,11 +66,11 @@ impl Counts {
 /// A distribution: the sum of what all threads recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Merged {
-    bounds: Option<&'static [f64]>,
-    scale: i32,
-    zeros: u64,
-    positive: Counts,
-    negative: Counts,
+    pub(super) bounds: Option<&'static [f64]>,
+    pub(super) scale: i32,
+    pub(super) zeros: u64,
+    pub(super) positive: Counts,
+    pub(super) negative: Counts,
     summary: Summary,
     /// Whether anything was added since it was cleared.
     begun: bool,
@@ -142,31 +142,6 @@ impl Merged {
     /// Count, sum, least and greatest.
     pub fn summary(&self) -> &Summary {
         &self.summary
-    }
-
-    /// The explicit bounds; none where the buckets are exponential.
-    pub fn bounds(&self) -> Option<&'static [f64]> {
-        self.bounds
-    }
-
-    /// The resolution of exponential buckets, as OpenTelemetry defines it.
-    pub fn scale(&self) -> i32 {
-        self.scale
-    }
-
-    /// How many values were zero, where the buckets are exponential.
-    pub fn zero_count(&self) -> u64 {
-        self.zeros
-    }
-
-    /// Exponential buckets of values above zero, or all explicit ones: the index of the first, and the counts.
-    pub fn positive(&self) -> (i32, &[u64]) {
-        (self.positive.start, &self.positive.counts)
-    }
-
-    /// Exponential buckets of values below zero, by their absolute value: the index of the first, and the counts.
-    pub fn negative(&self) -> (i32, &[u64]) {
-        (self.negative.start, &self.negative.counts)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`tally`, `shard`) and whether a reading has seen it (`mark`), and the sum of all threads
-//! (`merge`), which is kept `packed`.
+//! Distributions: which bucket a value belongs to (`mapping`), what one thread recorded (`tally`, `shard`), whether a reading has seen it
+//! (`mark`), and the sum of all threads (`merge`), which is kept `packed`.
 
 mod mapping;
 mod mark;

@@ -1,7 +1,7 @@
 //! A distribution as it is kept between two collections, with its counts in the bytes in which OTLP has them: those of exponential
 //! buckets as variable-length numbers, most of which take one byte and not eight.
 
-use super::merge::Merged;
+use super::merge::{Counts, Merged};
 use crate::value::{ExplicitValue, ExponentialValue, Summary, Value};
 
 /// A distribution of all threads.
@@ -61,8 +61,8 @@ impl Packed {
     }
 
     /// Takes over counts of exponential buckets.
-    fn set(&mut self, (start, counts): (i32, &[u64])) {
-        (self.start, self.len, self.are_fixed) = (start, counts.len(), false);
+    fn set(&mut self, Counts { start, counts }: &Counts) {
+        (self.start, self.len, self.are_fixed) = (*start, counts.len(), false);
         self.bytes.clear();
         let all = counts.iter().fold(0, |all, count| all | count);
         if all < 0x80 {
@@ -120,12 +120,12 @@ fn push(out: &mut Vec<u8>, mut value: u64) {
 impl Distribution {
     /// Takes over a sum, in the memory that it has.
     pub fn set(&mut self, sum: &Merged) {
-        (self.bounds, self.scale, self.zeros, self.summary) = (sum.bounds(), sum.scale(), sum.zero_count(), *sum.summary());
+        (self.bounds, self.scale, self.zeros, self.summary) = (sum.bounds, sum.scale, sum.zeros, *sum.summary());
         match self.bounds {
-            Some(_) => self.positive.set_fixed(sum.positive().1),
-            None => self.positive.set(sum.positive()),
+            Some(_) => self.positive.set_fixed(&sum.positive.counts),
+            None => self.positive.set(&sum.positive),
         }
-        self.negative.set(sum.negative()); // none of explicit bounds
+        self.negative.set(&sum.negative); // none of explicit bounds
     }
 
     /// Count, sum, least and greatest.
@@ -185,8 +185,8 @@ mod tests {
         let edges: Vec<_> = edges.collect();
         for counts in [&[1, 2, 0, 127], &edges[..20], &edges[..165], &edges[..], &[][..]] {
             let (mut packed, mut bytes) = (Packed::default(), Vec::new());
-            packed.set((-7, &[300, 1 << 50]));
-            packed.set((3, counts));
+            packed.set(&Counts { start: -7, counts: vec![300, 1 << 50] });
+            packed.set(&Counts { start: 3, counts: counts.to_vec() });
             counts.iter().for_each(|count| push(&mut bytes, *count));
             let buckets = packed.buckets();
             assert_eq!((buckets.start, buckets.len, buckets.packed), (3, counts.len(), &bytes[..]));
