@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::StartError;
 use crate::limits;
 use crate::push::{Environment, Push, Variables};
-use crate::stream::{FRAME_HEAD_BYTES, StreamOptions};
+use crate::stream::{Bounds, FRAME_HEAD_BYTES, METRICS, StreamOptions};
 
 /// The settings of [`start`](crate::start).
 #[derive(Clone, Debug)]
@@ -18,8 +18,10 @@ pub struct Config {
     pub collect_every: Duration,
     /// Who may pull.
     pub access: Access,
-    /// The bounds of every stream.
+    /// The bounds of every stream, where `bounds` says nothing else.
     pub streams: StreamOptions,
+    /// The bounds of some streams, and of all together.
+    pub bounds: Bounds,
     /// Whether libp2p peers may test the bandwidth.
     pub bandwidth: bool,
     /// Attributes of the OpenTelemetry resource, beside those of the environment; these win.
@@ -54,6 +56,7 @@ impl Default for Config {
             collect_every: limits::COLLECT_EVERY,
             access: Access::Public,
             streams: StreamOptions::default(),
+            bounds: Bounds::default(),
             bandwidth: true,
             resource: Vec::new(),
             push: Vec::new(),
@@ -104,25 +107,18 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be, with what is wanted.
     pub(crate) fn validate(&self) -> Result<(), StartError> {
-        let StreamOptions { window, bytes_max, segment_bytes, seal_after, message_bytes_max } = self.streams;
-        for (name, value) in [("collect_every", self.collect_every), ("streams.window", window), ("streams.seal_after", seal_after)]
-        {
-            if value.is_zero() {
-                return Err(StartError::Setting(format!("{name} is zero: wanted a time above zero")));
-            }
+        if self.collect_every.is_zero() {
+            return Err(StartError::Setting("collect_every is zero: wanted a time above zero".to_owned()));
         }
-        let least = message_bytes_max.saturating_add(FRAME_HEAD_BYTES);
-        if bytes_max < least {
-            let wanted = format!("at least {least}, one message and its frame");
-            return Err(StartError::Setting(format!("streams.bytes_max is {bytes_max}: wanted {wanted}")));
+        self.streams.validate().map_err(|text| StartError::Setting(format!("streams.{text}")))?;
+        for name in self.bounds.names() {
+            let resolved = self.bounds.resolve(&self.streams, name.trim_end_matches('*'));
+            resolved.validate().map_err(|text| StartError::Setting(format!("bounds of \"{name}\": {text}")))?;
         }
-        for (name, value, most) in [
-            ("streams.message_bytes_max", message_bytes_max, limits::MESSAGE_BYTES_MAX),
-            ("streams.segment_bytes", segment_bytes, limits::SEGMENT_BYTES_MAX.min(bytes_max)),
-        ] {
-            if value == 0 || value > most {
-                return Err(StartError::Setting(format!("{name} is {value}: wanted 1 to {most}")));
-            }
+        let least = self.bounds.resolve(&self.streams, METRICS).message_bytes_max + FRAME_HEAD_BYTES;
+        if self.bounds.bytes_max < least {
+            let text = format!("bounds.bytes_max is {}: wanted at least {least}, one message and its frame", self.bounds.bytes_max);
+            return Err(StartError::Setting(text));
         }
         self.push.iter().enumerate().try_for_each(|(index, push)| push.validate(index))
     }

@@ -16,9 +16,10 @@ use telemetry_core::collect::Collector;
 use telemetry_core::limits::CALLBACK_DEADLINE;
 use tokio::sync::watch;
 
-use crate::otlp::{self, Encoder};
+use crate::compact::Template;
+use crate::otlp::{self, Encoder, Part};
 use crate::sdk;
-use crate::stream::{Rejected, Streams};
+use crate::stream::{Lanes, Message, Rejected, Streams};
 
 /// Joins what the SDK collected with the registry's own readings, and appends it to the metrics stream.
 ///
@@ -42,6 +43,13 @@ struct Inner {
 struct Encoding {
     collector: Collector,
     encoder: Encoder,
+    lanes: Lanes,
+}
+
+impl Message for Part {
+    fn template(&self) -> Option<&Arc<Template>> {
+        self.template()
+    }
 }
 
 impl StreamExporter {
@@ -49,7 +57,8 @@ impl StreamExporter {
     pub fn new(registry: Arc<Registry>, streams: Arc<Streams>, message_bytes_max: usize, every: Duration) -> Self {
         // Callbacks may take half of an interval, so that a stuck one delays no collection.
         let deadline = CALLBACK_DEADLINE.min(every / 2);
-        let encoding = Encoding { collector: Collector::new(&registry), encoder: Encoder::new(message_bytes_max) };
+        let encoding =
+            Encoding { collector: Collector::new(&registry), encoder: Encoder::new(message_bytes_max), lanes: Lanes::default() };
         let (encoding, sdk, ended) = (Mutex::new(encoding), watch::Sender::default(), AtomicBool::new(false));
         Self { inner: Arc::new(Inner { registry, encoding, streams, deadline, sdk, ended }) }
     }
@@ -81,10 +90,10 @@ impl StreamExporter {
         }
         let sdk = sdk::from_sdk(metrics);
         self.inner.sdk.send_replace(Some(sdk.clone()));
-        let Encoding { collector, encoder } = &mut *self.inner.encoding.lock();
+        let Encoding { collector, encoder, lanes } = &mut *self.inner.encoding.lock();
         let frame = collector.collect(self.inner.deadline);
         let messages = encoder.encode(frame, sdk);
-        self.inner.streams.metrics().append_batch(frame.time_ns(), messages).map_err(|Rejected { bytes, bytes_max }| {
+        self.inner.streams.append_metrics(lanes, frame.time_ns(), messages).map_err(|Rejected { bytes, bytes_max }| {
             OTelSdkError::InternalFailure(format!(
                 "a message has {bytes} bytes, most likely of one series: at most {bytes_max} are allowed"
             ))
@@ -110,3 +119,7 @@ impl PushMetricExporter for StreamExporter {
         Temporality::Cumulative
     }
 }
+
+#[cfg(test)]
+#[path = "export_tests.rs"]
+mod tests;

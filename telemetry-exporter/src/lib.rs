@@ -15,12 +15,14 @@
 // In reading order: each imports from those above it only.
 pub mod limits;
 mod error;
+mod wire;
 mod protocol;
 #[cfg(feature = "process")]
 pub mod process;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 pub mod pb;
+pub mod compact;
 pub mod stream;
 mod push;
 mod config;
@@ -45,4 +47,4 @@ pub use prometheus::text as prometheus_text;
 pub use protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 pub use push::{Compression, Protocol, Push, PushState, Temporality, Tls};
 pub use running::{Running, start, start_with};
-pub use stream::StreamOptions;
+pub use stream::{Bounds, StreamBounds, StreamOptions};

@@ -18,6 +18,28 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes after which a segment is sealed. One message may make it larger.
 pub const SEGMENT_BYTES: usize = 256 << 10;
 
+/// The same of the metrics stream, in bytes of the OTLP that is made of it: its segments begin with all values, and say of the others what
+/// changed, so longer ones are smaller.
+pub const METRICS_SEGMENT_BYTES: usize = SEGMENT_BYTES_MAX;
+
+/// Bytes of all streams together, with what their messages need beside themselves. The oldest segment of any is dropped beyond it; its messages
+/// count as dropped, and a late reader gets a gap. It is looked at when a segment is sealed, and at each [`TICK`].
+pub const ALL_STREAMS_BYTES_MAX: usize = 64 << 20;
+
+/// Messages that one collection takes on the metrics stream. What is beyond is rejected, and counted in
+/// `telemetry_stream_messages_rejected`.
+pub const LANES_MAX: usize = 1 << 12;
+
+/// Bytes of what is constant of the messages of one segment of the metrics stream, where it is read: of those of one collection and of
+/// layouts that changed within the segment. A segment of a file that has more is malformed.
+pub const RESTORED_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX;
+
+/// Layouts of the metrics stream that are kept as what is other of the one before. The next is kept whole.
+pub const TEMPLATE_CHAIN_MAX: usize = 32;
+
+/// Bytes of what is constant of the messages of one layout, in a file: those of a message, and of the places in it.
+pub const TEMPLATE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+
 /// The most that a segment's size may be set to: a client must be able to take one in an answer.
 pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
 

@@ -92,8 +92,8 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let builder = Telemetry::builder();
     let registry = Arc::clone(builder.registry());
     registry.validate().map_err(StartError::Declare)?;
-    let streams = Streams::new(Arc::clone(&registry), config.streams.clone());
-    let message_bytes_max = config.streams.message_bytes_max;
+    let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
+    let message_bytes_max = streams.metrics().log.options().message_bytes_max;
     let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
     let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let builder = builder.with_attributes(attributes).with_exporter(exporter.clone(), config.collect_every);

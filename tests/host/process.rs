@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 use telemetry_core::Registry;
-use telemetry_exporter::stream::{Piece, frames};
+use telemetry_exporter::stream::{Piece, Reader, frames};
 use telemetry_exporter::{Config, start};
 
 use crate::support::{alone, number, until};
@@ -193,7 +193,8 @@ fn all_are_exported_by_the_feature_alone() {
     let running = start(config).expect("valid declarations");
     running.telemetry().force_flush().expect("collected");
     running.streams().seal();
-    let Piece::Data { data, .. } = running.streams().metrics().log.read(Default::default(), false) else { panic!("it is sealed") };
+    let mut reader = Reader::new(Arc::clone(running.streams().metrics()));
+    let Piece::Data { data, .. } = reader.read(Default::default(), false) else { panic!("it is sealed") };
     let frame = frames(&data).next().expect("a message").expect("whole");
     let message = ResourceMetrics::decode(frame.payload).expect("a ResourceMetrics");
     let scopes = message.scope_metrics.iter();

@@ -96,7 +96,8 @@ async fn what_was_recorded_is_flushed_when_the_telemetry_stops() {
     tokio::task::spawn_blocking(move || running.stop()).await.expect("no panic").expect("a clean stop");
     let state = streams.metrics().log.state();
     assert_eq!((state.kept, state.head_sequence), (state.appended, 1), "collected once more, and sealed");
-    let telemetry_exporter::stream::Piece::Data { data, .. } = streams.metrics().log.read(Default::default(), false) else {
+    let mut reader = telemetry_exporter::stream::Reader::new(std::sync::Arc::clone(streams.metrics()));
+    let telemetry_exporter::stream::Piece::Data { data, .. } = reader.read(Default::default(), false) else {
         panic!("it is sealed")
     };
     assert!(String::from_utf8_lossy(&data).contains("flushed_at_the_end"));

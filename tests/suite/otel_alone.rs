@@ -218,7 +218,8 @@ fn the_global_provider_keeps_no_telemetry_alive_and_what_is_dropped_is_flushed()
         global::meter("flush").u64_counter("flushed_global").build().add(9, &[]);
         Arc::clone(running.streams())
     };
-    let telemetry_exporter::stream::Piece::Data { data, .. } = streams.metrics().log.read(Default::default(), false) else {
+    let mut reader = telemetry_exporter::stream::Reader::new(std::sync::Arc::clone(streams.metrics()));
+    let telemetry_exporter::stream::Piece::Data { data, .. } = reader.read(Default::default(), false) else {
         panic!("it is sealed")
     };
     assert!(String::from_utf8_lossy(&data).contains("flushed_global"));

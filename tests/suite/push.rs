@@ -1,6 +1,7 @@
 //! Pushing to a collector that answers as each test says: what arrives, what is sent again, what is counted.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -8,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, ResourceMe
 use prost::Message;
 use serde::Serialize;
 use telemetry_core::{Counter, Event, Labels, PropertyValue, UpDownCounter, event, metric};
-use telemetry_exporter::stream::{Log, Piece, Position, frames};
+use telemetry_exporter::stream::{NamedLog, Piece, Position, Reader, frames};
 use telemetry_exporter::{Compression, Config, Protocol, Push, PushState, Running, StopError, Temporality};
 use tonic::Code;
 
@@ -58,14 +59,19 @@ async fn stop(running: Running) -> Result<(), StopError> {
     tokio::task::spawn_blocking(move || running.stop()).await.expect("no panic")
 }
 
-/// Every message of a stream.
-fn messages(log: &Log) -> Vec<Vec<u8>> {
-    let (mut at, mut found) = (Position::default(), Vec::new());
-    while let Piece::Data { next, data, .. } = log.read(at, true) {
+/// Every message of a stream, from here on.
+fn messages_from(stream: &Arc<NamedLog>, mut at: Position) -> Vec<Vec<u8>> {
+    let (mut reader, mut found) = (Reader::new(Arc::clone(stream)), Vec::new());
+    while let Piece::Data { next, data, .. } = reader.read(at, true) {
         found.extend(frames(&data).map(|frame| frame.expect("whole").payload.to_vec()));
         at = next;
     }
     found
+}
+
+/// Every message of a stream.
+fn messages(stream: &Arc<NamedLog>) -> Vec<Vec<u8>> {
+    messages_from(stream, Position::default())
 }
 
 /// What the collector has taken, each encoded as the stream holds it.
@@ -115,7 +121,7 @@ async fn the_collector_gets_the_bytes_of_the_stream_once_and_in_order_with_its_h
             }
             let streams = std::sync::Arc::clone(running.streams());
             stop(running).await.expect("all is sent");
-            let stream = messages(&streams.metrics().log);
+            let stream = messages(streams.metrics());
             assert!(stream.len() > 5, "the last collection is among them");
             assert_eq!(taken(&collector), stream, "{protocol:?} {compression:?}");
             let arrived = collector.arrived();
@@ -186,7 +192,7 @@ async fn what_a_collector_cannot_take_for_now_is_sent_again_until_it_does() {
         assert_eq!(state(&running, "metrics").failures, 0);
         let streams = std::sync::Arc::clone(running.streams());
         stop(running).await.expect("all is sent");
-        assert_eq!(taken(&collector), messages(&streams.metrics().log), "{protocol:?}: each once and in order");
+        assert_eq!(taken(&collector), messages(streams.metrics()), "{protocol:?}: each once and in order");
         let arrived = collector.arrived();
         assert!(arrived[..3].iter().all(|request| request.metrics.len() == 1), "the oldest alone is tried");
         assert_eq!(arrived[0].metrics, arrived[2].metrics);
@@ -243,7 +249,7 @@ async fn what_is_refused_for_good_is_not_sent_again_and_is_counted_with_its_reas
         let arrived = collector.arrived();
         let first: Vec<_> = arrived[0].metrics.iter().map(Message::encode_to_vec).collect();
         drop(arrived);
-        assert_eq!([first.clone(), taken(&collector)].concat(), messages(&streams.metrics().log), "{protocol:?}");
+        assert_eq!([first.clone(), taken(&collector)].concat(), messages(streams.metrics()), "{protocol:?}");
         let dropped = counted("telemetry_push_messages_dropped", &[("signal", "metrics"), ("cause", "refused")]) - before;
         assert!(dropped >= first.len() as u64);
     }
@@ -260,7 +266,7 @@ async fn a_partial_success_is_not_sent_again_and_what_was_rejected_is_counted() 
         assert_eq!(state.last_error.as_deref(), Some("3 items rejected: too old"));
         let streams = std::sync::Arc::clone(running.streams());
         stop(running).await.expect("all is sent");
-        assert_eq!(taken(&collector), messages(&streams.metrics().log));
+        assert_eq!(taken(&collector), messages(streams.metrics()));
         assert!(counted("telemetry_push_items_rejected", &[("signal", "metrics")]) >= 3);
     }
 }
@@ -305,19 +311,10 @@ async fn an_outage_is_bridged_by_the_stream_and_what_fell_out_of_it_is_counted_t
         .await;
         let (state, log_state) = (state(&running, "metrics"), log.state());
         assert_eq!(state.messages_dropped, log_state.dropped - sent_before as u64, "{protocol:?}");
-        let held = messages_held(log);
+        let held = messages_from(running.streams().metrics(), log.first());
         assert!(taken(&collector).ends_with(&held), "{protocol:?}: what the stream holds, in order");
         stop(running).await.expect("all is sent");
     }
-}
-
-fn messages_held(log: &Log) -> Vec<Vec<u8>> {
-    let (mut at, mut found) = (log.first(), Vec::new());
-    while let Piece::Data { next, data, .. } = log.read(at, true) {
-        found.extend(frames(&data).map(|frame| frame.expect("whole").payload.to_vec()));
-        at = next;
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,7 @@ impl Reader {
                     at.offset += (FRAME_HEAD_BYTES + message.payload.len()) as u64;
                 }
             }
-            Pulled::Gap { stream, session, from, to, reason } => {
+            Pulled::Gap { stream, session, from, to, messages_before, reason } => {
                 let (from_text, to_text) = (place_text(*from), place_text(*to));
                 if *reason == GapReason::Restarted {
                     eprintln!("telemetry: the program restarted: the session changed to {session}, \"{stream}\" starts afresh");
@@ -87,7 +87,8 @@ impl Reader {
                     eprintln!("telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}");
                 }
                 if self.json {
-                    let gap = json!({ "reason": reason.as_str(), "from": from_text, "to": to_text });
+                    let gap =
+                        json!({ "reason": reason.as_str(), "from": from_text, "to": to_text, "messages_before": messages_before });
                     writeln!(text, "{}", json!({ "stream": stream, "session": session, "gap": gap }))?;
                 }
             }

@@ -35,6 +35,8 @@ pub enum GapReason {
     Dropped,
     /// The program started anew: what it had not sent is gone, and the streams begin afresh.
     Restarted,
+    /// They were kept in a file of the program, and are not to be had from it.
+    Lost,
 }
 
 impl GapReason {
@@ -44,6 +46,7 @@ impl GapReason {
             Self::Expired => "expired",
             Self::Dropped => "dropped",
             Self::Restarted => "restarted",
+            Self::Lost => "lost",
         }
     }
 }
@@ -75,6 +78,8 @@ pub enum Pulled {
         from: Position,
         /// Where the stream goes on.
         to: Position,
+        /// Messages that the stream had taken before `to`, in its life of the process: who counts its own knows how many it missed.
+        messages_before: u64,
         /// Why.
         reason: GapReason,
     },
@@ -129,9 +134,11 @@ impl Pull {
                 let reason = match gap.reason() {
                     pb::GapReason::Expired => GapReason::Expired,
                     pb::GapReason::Restarted => GapReason::Restarted,
+                    pb::GapReason::Lost => GapReason::Lost,
                     _ => GapReason::Dropped,
                 };
-                Pulled::Gap { stream, session: gap.session, from: position(gap.from), to: position(gap.to), reason }
+                let (from, to) = (position(gap.from), position(gap.to));
+                Pulled::Gap { stream, session: gap.session, from, to, messages_before: gap.messages_before, reason }
             }
         }))
     }

@@ -10,8 +10,9 @@ use telemetry_core::{MetricKind, Scope};
 use super::changing::Changing;
 use super::exponential::PointLength;
 use super::template::{ExemplarPatch, ExplicitPatch, NumberPatch, Part, ScopePart};
-use super::wire::CUMULATIVE;
-use super::{exemplar, plain, wire};
+use super::{exemplar, plain};
+use crate::wire;
+use crate::wire::CUMULATIVE;
 
 /// All messages of one layout.
 pub fn build(frame: &Frame, resource: &[u8], bytes_max: usize) -> Vec<Part> {
@@ -221,10 +222,11 @@ fn write_number(out: &mut Draft, number: usize, row: &SeriesRow, start_ns: u64, 
     if start_ns != 0 {
         wire::fixed64(&mut out.bytes, 2, start_ns);
     }
+    let is_float = row.shape == Shape::F64;
     let max = if row.shape == Shape::U64 { i64::MAX.cast_unsigned() } else { u64::MAX };
-    out.numbers.push(NumberPatch { series: number as u32, at: out.bytes.len() as u32 + 1, max });
+    out.numbers.push(NumberPatch { series: number as u32, at: out.bytes.len() as u32 + 1, max, is_float });
     wire::fixed64(&mut out.bytes, 3, 0);
-    wire::fixed64(&mut out.bytes, if row.shape == Shape::F64 { 4 } else { 6 }, 0);
+    wire::fixed64(&mut out.bytes, if is_float { 4 } else { 6 }, 0);
     write_exemplar(out, number, 5, frame);
     out.bytes.append(&mut attributes(row, 7));
 }
@@ -251,7 +253,8 @@ fn write_explicit(out: &mut Draft, number: usize, row: &SeriesRow, bounds: &[f64
     }
     write_exemplar(out, number, 8, frame);
     out.bytes.append(&mut attributes(row, 9));
-    out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1, version: 0 });
+    let counts = bounds.len() as u32 + 1;
+    out.explicits.push(ExplicitPatch { series: number as u32, at, min_at: out.bytes.len() as u32 + 1, counts, version: 0 });
     wire::fixed64(&mut out.bytes, 11, 0); // min
     wire::fixed64(&mut out.bytes, 12, 0); // max
 }

@@ -8,7 +8,7 @@ use telemetry_core::collect::{Distribution, Frame, SeriesRow};
 
 use super::exemplar;
 use super::exponential::PointLength;
-use super::wire::{self, CUMULATIVE};
+use crate::wire::{self, CUMULATIVE};
 
 /// A metric of changing length.
 pub struct Changing {
@@ -53,6 +53,24 @@ impl Changing {
     /// The same metric from the next series on.
     pub fn next(&self) -> Self {
         Self::new(self.prefix.clone(), self.series.end)
+    }
+
+    /// Name, description and unit.
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// Those of each series, as fields.
+    pub fn attributes(&self) -> impl Iterator<Item = &[u8]> {
+        self.points.iter().map(|point| &self.attributes[point.attributes.clone()])
+    }
+
+    /// Of each point in this message what is behind its time; with the version, where it changes with that alone.
+    pub fn tails<'a>(&'a self, message: &'a [u8]) -> impl Iterator<Item = (Option<u64>, &'a [u8])> {
+        self.points.iter().map(|point| {
+            let version = (!self.has_exemplars).then_some(point.version);
+            (version, &message[point.time_at() + 8..point.at + point.length.point])
+        })
     }
 
     /// Adds the next series, with its attributes.

@@ -1,12 +1,15 @@
 //! The messages of one collection: the registry's metrics from a template, what the OpenTelemetry SDK collected, and series that ended.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use telemetry_core::collect::Frame;
 
 use super::template::Part;
-use super::{build, plain, split, wire};
+use super::{build, plain, split};
+use crate::wire;
 
 /// Encodes collection after collection of one source, in memory that it keeps.
 ///
@@ -43,7 +46,7 @@ impl Encoder {
     /// The messages of this frame and of what was collected beside it, whose resource is that of all.
     ///
     /// The frame is always that of one [`Collector`](telemetry_core::collect::Collector).
-    pub fn encode(&mut self, frame: &Frame, mut beside: ResourceMetrics) -> &[impl AsRef<[u8]> + use<>] {
+    pub fn encode(&mut self, frame: &Frame, mut beside: ResourceMetrics) -> &[Part] {
         self.identify(&beside);
         self.parts.truncate(self.own);
         self.parts.iter_mut().for_each(Part::cut);
@@ -82,6 +85,7 @@ impl Encoder {
 
     fn build(&mut self, frame: &Frame) {
         self.parts = build::build(frame, &self.resource_field, self.bytes_max.saturating_sub(self.suffix_len()));
+        self.parts.iter_mut().for_each(|part| part.template = Some(Arc::new(part.to_template(frame))));
         self.own = self.parts.len();
         self.layout = Some(frame.layout());
     }

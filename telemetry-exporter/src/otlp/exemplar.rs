@@ -2,7 +2,7 @@
 
 use telemetry_core::collect::{Exemplar, Frame, Shape};
 
-use super::wire::{DELIMITED, FIXED64, tag};
+use crate::wire::{DELIMITED, FIXED64, tag};
 
 /// Of a field: the head, time and value, and the ids with their heads.
 pub const LEN: usize = 2 + 9 + 9 + 10 + 18;

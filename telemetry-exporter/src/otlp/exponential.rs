@@ -2,7 +2,7 @@
 
 use telemetry_core::collect::{Buckets, Distribution};
 
-use super::wire;
+use crate::wire;
 
 /// How long a point is, with what of it is worth computing once.
 #[derive(Clone, Copy, Default)]

@@ -7,11 +7,14 @@
 //! Not here: how they are built (`build`), what comes beside the registry's metrics (`encoder`).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use telemetry_core::collect::{Distribution, Frame};
 
 use super::changing::Changing;
-use super::{exemplar, wire};
+use super::exemplar;
+use crate::compact::Template;
+use crate::wire;
 
 /// One message: of all metrics, or of as many as fit.
 #[derive(Default)]
@@ -31,6 +34,8 @@ pub struct Part {
     pub(super) whole_len: usize,
     /// What the message was before, where it is being put together; else room for a point.
     pub(super) spare: Vec<u8>,
+    /// What of it is constant.
+    pub(super) template: Option<Arc<Template>>,
 }
 
 /// Where the point of a number has its time, with its value behind it.
@@ -40,6 +45,7 @@ pub(super) struct NumberPatch {
     pub(super) at: u32,
     /// The value's bits at most: OpenTelemetry's whole numbers are signed, and what is beyond them saturates.
     pub(super) max: u64,
+    pub(super) is_float: bool,
 }
 
 /// Where the point of explicit buckets has its time, with count, sum and counts behind it, and where its least and greatest.
@@ -48,6 +54,8 @@ pub(super) struct ExplicitPatch {
     pub(super) series: u32,
     pub(super) at: u32,
     pub(super) min_at: u32,
+    /// How many counts there are.
+    pub(super) counts: u32,
     /// That of the distribution that is written there.
     pub(super) version: u64,
 }
@@ -105,7 +113,7 @@ impl Part {
 
     fn patch_numbers(&mut self, frame: &Frame) {
         let (time, values) = (frame.time_ns().to_le_bytes(), frame.values());
-        for NumberPatch { series, at, max } in &self.numbers {
+        for NumberPatch { series, at, max, .. } in &self.numbers {
             // Eight bytes of time, a tag, and eight of the value.
             if let Some(point) = self.fixed[*at as usize..].first_chunk_mut::<17>() {
                 point[..8].copy_from_slice(&time);
@@ -182,6 +190,11 @@ impl Part {
 }
 
 impl ExplicitPatch {
+    /// Where the counts are: behind time, count and sum, and a head.
+    pub(super) fn counts_at(&self) -> u32 {
+        self.at + 26 + 1 + wire::varint_len(u64::from(self.counts) * 8) as u32
+    }
+
     fn write(&mut self, out: &mut [u8], frame: &Frame) {
         let place = frame.values()[self.series as usize];
         wire::overwrite(out, self.at as usize, frame.time_ns());
@@ -197,10 +210,10 @@ impl ExplicitPatch {
 
     fn write_values(&self, out: &mut [u8], sum: &Distribution) {
         let (summary, counts) = (sum.summary(), sum.positive());
-        let mut at = self.at as usize;
+        let at = self.at as usize;
         wire::overwrite(out, at + 9, summary.count);
         wire::overwrite(out, at + 18, summary.sum.to_bits());
-        at += 26 + 1 + wire::varint_len(counts.len as u64 * 8);
+        let at = self.counts_at() as usize;
         if let Some(place) = out.get_mut(at..at + counts.packed.len()) {
             place.copy_from_slice(counts.packed);
         }

@@ -200,6 +200,9 @@ pub struct Gap {
     pub to: ::core::option::Option<Position>,
     #[prost(enumeration = "GapReason", tag = "4")]
     pub reason: i32,
+    /// Messages that the stream had taken before `to`, in this session: a reader that counts its own knows how many it missed.
+    #[prost(uint64, tag = "5")]
+    pub messages_before: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCatalogueRequest {}
@@ -305,6 +308,8 @@ pub enum GapReason {
     Dropped = 2,
     /// The process started anew; the position was of another session.
     Restarted = 3,
+    /// Kept in a file, and not to be had from it.
+    Lost = 4,
 }
 impl GapReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -317,6 +322,7 @@ impl GapReason {
             Self::Expired => "GAP_REASON_EXPIRED",
             Self::Dropped => "GAP_REASON_DROPPED",
             Self::Restarted => "GAP_REASON_RESTARTED",
+            Self::Lost => "GAP_REASON_LOST",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -326,6 +332,7 @@ impl GapReason {
             "GAP_REASON_EXPIRED" => Some(Self::Expired),
             "GAP_REASON_DROPPED" => Some(Self::Dropped),
             "GAP_REASON_RESTARTED" => Some(Self::Restarted),
+            "GAP_REASON_LOST" => Some(Self::Lost),
             _ => None,
         }
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::own::Loss;
 use super::state::Record;
-use crate::stream::{FRAME_HEAD_BYTES, Frame, NamedLog, Piece, Position, Reason, frames};
+use crate::stream::{Frame, NamedLog, Piece, Position, Reader, Reason, Walked};
 
 /// A place in a stream. It is moved by what a collector took, and by what the stream does not hold any more.
 pub struct Cursor {
     pub stream: Arc<NamedLog>,
+    reader: Reader,
     at: Position,
     /// Messages before that place: those that were settled, and those that were lost.
     before: u64,
@@ -24,35 +25,35 @@ pub struct Mark {
 impl Cursor {
     /// At the beginning of the stream.
     pub fn new(stream: Arc<NamedLog>) -> Self {
-        Self { stream, at: Position::default(), before: 0 }
+        Self { reader: Reader::new(Arc::clone(&stream)), stream, at: Position::default(), before: 0 }
     }
 
     /// Hands messages on as long as they are wanted: the first that is not is the next one's first. What is gone is counted as lost.
     pub fn read(&mut self, record: &Record, mut wants: impl FnMut(Frame<'_>) -> bool) -> Mark {
         let mut mark = Mark { at: self.at, messages: 0 };
         loop {
-            match self.stream.log.read(mark.at, true) {
-                Piece::Data { from, next, data } => {
-                    let mut offset = from.offset;
-                    for frame in frames(&data).map_while(Result::ok) {
-                        if !wants(frame) {
-                            return Mark { at: Position { offset, ..from }, ..mark };
-                        }
-                        offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-                        mark.messages += 1;
-                    }
-                    mark.at = next;
-                }
+            let (walked, instead) = self.reader.walk(mark.at, |frame| {
+                let wanted = wants(frame);
+                mark.messages += u64::from(wanted);
+                wanted
+            });
+            match walked {
+                Walked::To(next) => mark.at = next,
+                Walked::Until(at) => return Mark { at, ..mark },
+                Walked::Nothing => {}
+            }
+            let Some(instead) = instead else { continue };
+            match instead {
                 Piece::Gap { to, messages_before, reason, .. } if mark.messages == 0 => {
                     let cause = match reason {
                         Reason::Expired => Loss::Expired,
-                        Reason::Dropped => Loss::Dropped,
+                        Reason::Dropped | Reason::Lost => Loss::Dropped,
                     };
                     record.dropped(cause, messages_before.saturating_sub(self.before));
                     (self.at, self.before, mark.at) = (to, messages_before, to);
                 }
                 // A gap behind what was read now is met again by the next reading. No position is beyond the end of its own stream.
-                Piece::Gap { .. } | Piece::End | Piece::Beyond { .. } => return mark,
+                Piece::Data { .. } | Piece::Gap { .. } | Piece::End | Piece::Beyond { .. } => return mark,
             }
         }
     }
@@ -72,24 +73,24 @@ impl Cursor {
 mod tests {
     use super::*;
     use crate::push::own::Signal;
-    use crate::stream::{Log, StreamKind, StreamOptions};
-    use std::time::{Duration, Instant};
+    use crate::stream::{Lanes, Plain, StreamKind, StreamOptions};
+    use std::time::Duration;
 
     fn cursor() -> Cursor {
         let options = StreamOptions {
             window: Duration::from_secs(60),
             bytes_max: 200,
-            segment_bytes: 50,
+            segment_bytes: 50, // two
             seal_after: Duration::from_secs(10),
             message_bytes_max: 50,
         };
-        let log = Log::new(options, Instant::now());
-        Cursor::new(Arc::new(NamedLog { id: 0, kind: StreamKind::Metrics, log }))
+        Cursor::new(Arc::new(NamedLog::new(0, StreamKind::Metrics, options)))
     }
 
     fn append(cursor: &Cursor, range: std::ops::Range<u64>) {
         for i in range {
-            cursor.stream.log.append(Instant::now(), i, &i.to_be_bytes()).expect("small");
+            let (_, appended) = Lanes::default().append(&cursor.stream, i, &[Plain(i.to_be_bytes().to_vec())]);
+            appended.expect("small");
         }
     }
 

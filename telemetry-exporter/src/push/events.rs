@@ -17,7 +17,7 @@ use super::source::{Request, Source};
 use super::state::Record;
 use super::value;
 use crate::limits::{PUSH_EVENTS_EVERY, PUSH_REQUEST_BYTES};
-use crate::stream::{Frame, Piece, StreamKind, Streams, frames};
+use crate::stream::{Frame, Reader, StreamKind, Streams};
 
 /// What a record takes beside its name and its JSON, about.
 const RECORD_BYTES: usize = 64;
@@ -60,10 +60,13 @@ impl Events {
     /// The resource and its schema as the newest collection has them, encoded.
     fn resource(&mut self) -> Option<Bytes> {
         if self.resource.is_none() {
-            let log = &self.streams.metrics().log;
-            let (from, _) = log.latest()?;
-            let Piece::Data { data, .. } = log.read(from, true) else { return None };
-            self.resource = frames(&data).find_map(Result::ok).map(|frame| resource(frame.payload));
+            let metrics = self.streams.metrics();
+            let (from, _) = metrics.log.latest()?;
+            let found = &mut self.resource;
+            Reader::new(Arc::clone(metrics)).walk(from, |frame| {
+                *found = Some(resource(frame.payload));
+                false
+            });
         }
         self.resource.clone()
     }

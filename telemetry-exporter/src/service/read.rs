@@ -9,7 +9,7 @@ use tonic::Status;
 use super::Service;
 use crate::limits::{FOLLOW_EVERY, SEGMENTS_IN_FLIGHT};
 use crate::pb::{self, pull_response};
-use crate::stream::{NamedLog, Piece, Position, Reason};
+use crate::stream::{NamedLog, Piece, Position, Reader, Reason};
 
 type Answers = mpsc::Receiver<Result<pb::PullResponse, Status>>;
 
@@ -28,8 +28,9 @@ pub fn segments(stream: Arc<NamedLog>, since: u64) -> mpsc::Receiver<Result<pb::
     let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
     tokio::spawn(async move {
         let mut at = Position { sequence: since, offset: 0 };
+        let mut reader = Reader::new(stream);
         loop {
-            match stream.log.read(at, false) {
+            match reader.read(at, false) {
                 Piece::Data { from, next, data } => {
                     // The number is 32 bits wide on the wire: it wraps after 2^32 segments of one session.
                     let segment = pb::StreamSegment { sequence_number: from.sequence as u32, data };
@@ -63,16 +64,13 @@ pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Answers {
     let session = service.session.to_string();
     tokio::spawn(async move {
         let Some((mut at, end)) = stream.log.latest() else { return };
+        let mut reader = Reader::new(Arc::clone(&stream));
         while at < end {
-            let Piece::Data { from, mut next, mut data } = stream.log.read(at, true) else {
+            let Piece::Data { from, next, data } = reader.read_to(at, true, Some(end)) else {
                 let status = Status::aborted(format!("the newest messages of \"{}\" were dropped meanwhile", stream.name()));
                 let _gone = sender.send(Err(status)).await;
                 return;
             };
-            if from.sequence == end.sequence {
-                data.truncate((end.offset - from.offset) as usize); // what came since is not of this batch
-                next = end;
-            }
             if data.is_empty() || sender.send(Ok(chunk(&session, from, next, data))).await.is_err() {
                 return;
             }
@@ -88,24 +86,26 @@ type Gone = mpsc::error::SendError<Result<pb::PullResponse, Status>>;
 async fn run(session: &str, pull: Pull, mut stopping: watch::Receiver<bool>, sender: &Sender) -> Result<(), Gone> {
     let Pull { stream, restarted, from: mut at, head, follow } = pull;
     if let Some(from) = restarted {
-        sender.send(Ok(gap(session, from, at, pb::GapReason::Restarted))).await?;
+        sender.send(Ok(gap(session, (from, at), 0, pb::GapReason::Restarted))).await?;
     }
+    let mut reader = Reader::new(Arc::clone(&stream));
     loop {
         let mut changed = std::pin::pin!(stream.log.changed());
         changed.as_mut().enable(); // before the reading, so that no change falls in between
-        match stream.log.read(at, head) {
+        match reader.read(at, head) {
             Piece::Data { from, next, data } => {
                 if !data.is_empty() {
                     sender.send(Ok(chunk(session, from, next, data))).await?;
                 }
                 at = next;
             }
-            Piece::Gap { from, to, reason, .. } => {
+            Piece::Gap { from, to, messages_before, reason } => {
                 let reason = match reason {
                     Reason::Expired => pb::GapReason::Expired,
                     Reason::Dropped => pb::GapReason::Dropped,
+                    Reason::Lost => pb::GapReason::Lost,
                 };
-                sender.send(Ok(gap(session, from, to, reason))).await?;
+                sender.send(Ok(gap(session, (from, to), messages_before, reason))).await?;
                 at = to;
             }
             Piece::Beyond { end } => {
@@ -146,7 +146,8 @@ fn chunk(session: &str, from: Position, next: Position, data: Bytes) -> pb::Pull
     pb::PullResponse { item: Some(pull_response::Item::Chunk(chunk)) }
 }
 
-fn gap(session: &str, from: Position, to: Position, reason: pb::GapReason) -> pb::PullResponse {
-    let gap = pb::Gap { session: session.to_owned(), from: position(from), to: position(to), reason: reason.into() };
+fn gap(session: &str, (from, to): (Position, Position), messages_before: u64, reason: pb::GapReason) -> pb::PullResponse {
+    let gap =
+        pb::Gap { session: session.to_owned(), from: position(from), to: position(to), reason: reason.into(), messages_before };
     pb::PullResponse { item: Some(pull_response::Item::Gap(gap)) }
 }

@@ -44,12 +44,18 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// Appends one frame. The payload is below 4 GiB: [`Log`](super::Log) rejects what is larger than its limit.
-pub(super) fn write(out: &mut Vec<u8>, time_ns: u64, payload: &[u8]) {
-    let length = u32::try_from(TIME_BYTES + payload.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&time_ns.to_be_bytes());
-    out.extend_from_slice(payload);
+/// Appends one frame, whose payload is what is written. It is below 4 GiB: a log rejects what is larger than its limit.
+#[inline]
+pub(super) fn write(out: &mut Vec<u8>, time_ns: u64, payload: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    let mut head = [0; FRAME_HEAD_BYTES];
+    head[4..].copy_from_slice(&time_ns.to_be_bytes());
+    out.extend_from_slice(&head);
+    payload(out);
+    let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(place) = out[at..].first_chunk_mut() {
+        *place = length.to_be_bytes();
+    }
 }
 
 /// The frames of a segment's data, or of a part of it that begins at a frame.
@@ -85,9 +91,9 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut data = Vec::new();
-        write(&mut data, 1, b"one");
-        write(&mut data, 2, b"");
-        write(&mut data, u64::MAX, b"three");
+        write(&mut data, 1, |out| out.extend_from_slice(b"one"));
+        write(&mut data, 2, |_| {});
+        write(&mut data, u64::MAX, |out| out.extend_from_slice(b"three"));
         data
     }
 

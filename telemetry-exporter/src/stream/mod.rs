@@ -5,12 +5,19 @@
 
 mod frame;
 mod piece;
-mod log;
 mod options;
+mod losses;
+mod head;
+mod log;
+mod templates;
+mod named;
+mod reader;
 mod set;
 
 pub use frame::{FRAME_HEAD_BYTES, Frame, FrameError, frames};
-pub use log::Log;
-pub use options::StreamOptions;
+pub use log::{Batch, Log};
+pub use named::{Lanes, METRICS, Message, NamedLog, Plain, StreamKind};
+pub use options::{Bounds, StreamBounds, StreamOptions};
 pub use piece::{Piece, Position, Reason, Rejected, State};
-pub use set::{METRICS, NamedLog, StreamKind, Streams};
+pub use reader::{Reader, Walked, payloads};
+pub use set::Streams;

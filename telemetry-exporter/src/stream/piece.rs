@@ -17,8 +17,10 @@ pub struct Position {
 pub enum Reason {
     /// Older than the window.
     Expired,
-    /// Dropped to stay within the bytes of the stream.
+    /// Dropped to stay within the bytes of the stream, or of all streams.
     Dropped,
+    /// Kept in a file, and not to be had from it.
+    Lost,
 }
 
 /// What a log answers to a reader.

@@ -5,17 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use parking_lot::RwLock;
-use telemetry_core::{Counter, EntryRef, Kind, Labels, METRICS_STREAM, Registry, Sink, metric};
+use parking_lot::{Mutex, RwLock};
+use telemetry_core::{Counter, EntryRef, Kind, Labels, Registry, Sink, metric};
 
-use super::log::Log;
-use super::options::StreamOptions;
+use super::named::{Lanes, METRICS, Message, NamedLog, StreamKind};
+use super::options::{Bounds, StreamOptions};
 use super::piece::Rejected;
-
-/// The name of the metrics stream; its id is 0.
-pub const METRICS: &str = METRICS_STREAM;
 
 #[derive(Labels)]
 struct StreamLabel {
@@ -26,57 +23,15 @@ struct StreamLabel {
 #[metric(name = "telemetry_stream_messages_rejected", unit = "{message}")]
 static MESSAGES_REJECTED: Counter<StreamLabel>;
 
-/// What the messages of a stream are.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum StreamKind {
-    /// Each a serialised `ResourceMetrics`.
-    Metrics,
-    /// Each the JSON of this event.
-    Event(EntryRef),
-    /// Each the JSON of this snapshot, taken at this interval.
-    Snapshot(EntryRef, Duration),
-}
-
-/// One stream with its number and kind.
-pub struct NamedLog {
-    /// Its number on the wire.
-    pub id: u32,
-    /// What its messages are.
-    pub kind: StreamKind,
-    /// The messages.
-    pub log: Log,
-}
-
-impl NamedLog {
-    /// The name that clients use.
-    pub fn name(&self) -> &str {
-        match &self.kind {
-            StreamKind::Metrics => METRICS,
-            StreamKind::Event(entry) | StreamKind::Snapshot(entry, _) => entry.name(),
-        }
-    }
-
-    /// Appends messages that belong together, now.
-    ///
-    /// # Errors
-    /// The first message that is larger than the stream allows; each is counted in `telemetry_stream_messages_rejected`.
-    pub fn append_batch(&self, time_ns: u64, payloads: &[impl AsRef<[u8]>]) -> Result<(), Rejected> {
-        let appended = self.log.append_batch(Instant::now(), time_ns, payloads);
-        if let Err(Rejected { bytes_max, .. }) = appended {
-            let rejected = payloads.iter().filter(|payload| payload.as_ref().len() > bytes_max).count();
-            MESSAGES_REJECTED.with(StreamLabel { stream: self.name().to_owned() }).add(rejected as u64);
-        }
-        appended
-    }
-}
-
 /// All streams of a process.
 pub struct Streams {
     options: StreamOptions,
+    bounds: Bounds,
     registry: Arc<Registry>,
     metrics: Arc<NamedLog>,
     others: RwLock<Others>,
+    /// Held by who makes room.
+    making_room: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -86,11 +41,11 @@ struct Others {
 }
 
 impl Streams {
-    /// The streams of a registry's declarations.
-    pub fn new(registry: Arc<Registry>, options: StreamOptions) -> Arc<Self> {
-        let log = Log::new(options.clone(), Instant::now());
-        let metrics = Arc::new(NamedLog { id: 0, kind: StreamKind::Metrics, log });
-        let streams = Arc::new(Self { options, registry, metrics, others: RwLock::default() });
+    /// The streams of a registry's declarations, with these options where the bounds say nothing else.
+    pub fn new(registry: Arc<Registry>, options: StreamOptions, bounds: Bounds) -> Arc<Self> {
+        let metrics = Arc::new(NamedLog::new(0, StreamKind::Metrics, bounds.resolve(&options, METRICS)));
+        let (others, making_room) = Default::default();
+        let streams = Arc::new(Self { options, bounds, registry, metrics, others, making_room });
         streams.update();
         streams
     }
@@ -114,7 +69,7 @@ impl Streams {
                 Kind::Snapshot { every } => StreamKind::Snapshot(entry.clone(), every),
                 _ => continue,
             };
-            others.add(entry.name(), kind, &self.options);
+            others.add(entry.name(), kind, || self.bounds.resolve(&self.options, entry.name()));
         }
     }
 
@@ -155,8 +110,56 @@ impl Streams {
     /// A message that is larger than the stream allows; it is counted in `telemetry_stream_messages_rejected`.
     pub fn append(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) -> Result<(), Rejected> {
         match self.by_name(entry.name()) {
-            Some(stream) => stream.append_batch(time_ns, &[json]),
+            Some(stream) => self.append_to(&stream, time_ns, json),
             None => Ok(()), // only events and snapshots have streams, and all of them have one
+        }
+    }
+
+    /// Appends to one of these streams.
+    ///
+    /// # Errors
+    /// A message that is larger than the stream allows; it is counted in `telemetry_stream_messages_rejected`.
+    #[inline]
+    pub fn append_to(&self, stream: &NamedLog, time_ns: u64, message: &[u8]) -> Result<(), Rejected> {
+        match stream.log.append(time_ns, message) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.make_room();
+                Ok(())
+            }
+            Err(rejected) => {
+                reject(stream, 1);
+                Err(rejected)
+            }
+        }
+    }
+
+    /// Appends the messages of a collection to the metrics stream.
+    ///
+    /// # Errors
+    /// The first message that is larger than the stream allows; each is counted in `telemetry_stream_messages_rejected`.
+    pub fn append_metrics(&self, lanes: &mut Lanes, time_ns: u64, messages: &[impl Message]) -> Result<(), Rejected> {
+        let (sealed, appended) = lanes.append(&self.metrics, time_ns, messages);
+        if sealed {
+            self.make_room();
+        }
+        appended.map_err(|(rejected, count)| {
+            reject(&self.metrics, count);
+            rejected
+        })
+    }
+
+    /// Drops the oldest segments of all streams while they are too large together.
+    #[cold]
+    fn make_room(&self) {
+        let Some(_alone) = self.making_room.try_lock() else { return }; // who has it looks at what we appended, or the tick does
+        let streams: Vec<_> = std::iter::once(&self.metrics).chain(&self.others.read().in_order).cloned().collect();
+        let bytes = |stream: &Arc<NamedLog>| stream.log.state().bytes;
+        while streams.iter().map(bytes).sum::<usize>() > self.bounds.bytes_max
+            && let Some((_, stream)) =
+                streams.iter().filter_map(|stream| Some((stream.log.oldest()?, stream))).min_by_key(|(oldest, _)| *oldest)
+        {
+            stream.log.give_way();
         }
     }
 
@@ -166,6 +169,7 @@ impl Streams {
         for stream in &self.others.read().in_order {
             stream.log.tick(now);
         }
+        self.make_room();
     }
 
     /// Seals every head, for the last readers.
@@ -176,13 +180,19 @@ impl Streams {
     }
 }
 
+/// Counts messages that were too large.
+#[cold]
+fn reject(stream: &NamedLog, messages: usize) {
+    MESSAGES_REJECTED.with(StreamLabel { stream: stream.name().to_owned() }).add(messages as u64);
+}
+
 impl Others {
-    fn add(&mut self, name: &str, kind: StreamKind, options: &StreamOptions) {
+    fn add(&mut self, name: &str, kind: StreamKind, options: impl FnOnce() -> StreamOptions) {
         if self.by_name.contains_key(name) {
             return;
         }
         let id = self.in_order.len() as u32 + 1;
-        let stream = Arc::new(NamedLog { id, kind, log: Log::new(options.clone(), Instant::now()) });
+        let stream = Arc::new(NamedLog::new(id, kind, options()));
         self.in_order.push(Arc::clone(&stream));
         self.by_name.insert(name.to_owned(), stream);
     }

@@ -1,0 +1,135 @@
+//! Reading: the messages of a segment, one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::input::{Input, Malformed};
+use super::template::Template;
+use super::{cells, patch};
+use crate::limits::{LANES_MAX, MESSAGE_BYTES_MAX, RESTORED_BYTES_MAX};
+
+/// What the messages of a segment said so far.
+#[derive(Default)]
+pub struct Restorer {
+    lanes: BTreeMap<usize, Lane>,
+    /// Of all templates that were met.
+    fixed_bytes: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    id: u64,
+    template: Arc<Template>,
+    time_ns: u64,
+    fixed: Vec<u8>,
+    tails: Vec<Vec<u8>>,
+    extra: Vec<u8>,
+}
+
+/// What stands in front of a compact message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of its template.
+    pub template: u64,
+    /// Its place among the messages of a collection.
+    pub lane: usize,
+}
+
+impl Head {
+    fn read(input: &mut Input<'_>) -> Result<Self, Malformed> {
+        Ok(Self { template: input.number()?, lane: input.len(LANES_MAX)? })
+    }
+
+    /// Of this message.
+    ///
+    /// # Errors
+    /// Bytes that are no compact message.
+    pub fn of(message: &[u8]) -> Result<Self, Malformed> {
+        Self::read(&mut Input(message))
+    }
+}
+
+impl Restorer {
+    /// Begins a segment.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes in the next message of the segment; templates are found by their number.
+    ///
+    /// # Errors
+    /// Bytes that are no compact message, or a template that is not there. What is read of the segment after that is of no use.
+    pub fn take(
+        &mut self,
+        time_ns: u64,
+        message: &[u8],
+        template: impl FnOnce(u64) -> Option<Arc<Template>>,
+    ) -> Result<Restored<'_>, Malformed> {
+        let mut input = Input(message);
+        let head = Head::read(&mut input)?;
+        let lane = self.lanes.entry(head.lane).or_default();
+        if lane.id != head.template {
+            let template = template(head.template).ok_or(input.wrong("a template that is not there"))?;
+            let fixed: usize = self.fixed_bytes + template.fixed.len();
+            if fixed > RESTORED_BYTES_MAX {
+                return Err(input.wrong("more bytes beside one another than are allowed"));
+            }
+            self.fixed_bytes = fixed;
+            *lane = Lane { id: head.template, fixed: template.fixed.clone(), template, ..Lane::default() };
+            lane.tails.resize_with(lane.template.tails(), Vec::new);
+        }
+        lane.time_ns = time_ns;
+        lane.read(&mut input)?;
+        Ok(Restored { lane })
+    }
+}
+
+impl Lane {
+    fn read(&mut self, input: &mut Input<'_>) -> Result<(), Malformed> {
+        let Self { template, fixed, tails, extra, .. } = self;
+        cells::read(
+            input,
+            template.cells.len(),
+            |place| template.cells[place].kind,
+            |place, change| {
+                let at = template.cells[place].at as usize;
+                if let Some(bytes) = fixed.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+                    *bytes = change.of(u64::from_le_bytes(*bytes)).to_le_bytes();
+                }
+            },
+        )?;
+        let mut next = 0;
+        loop {
+            let skip = input.len(tails.len())?;
+            let Some(skip) = skip.checked_sub(1) else { break };
+            let tail = tails.get_mut(next + skip).ok_or(input.wrong("a point that there is not"))?;
+            patch::read(input, tail, MESSAGE_BYTES_MAX)?;
+            next += skip + 1;
+        }
+        patch::read(input, extra, MESSAGE_BYTES_MAX)?;
+        if !input.0.is_empty() {
+            return Err(input.wrong("something behind the message"));
+        }
+        Ok(())
+    }
+}
+
+/// A message as it was.
+pub struct Restored<'a> {
+    lane: &'a mut Lane,
+}
+
+impl Restored<'_> {
+    /// Writes it behind what is there.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let Lane { template, time_ns, fixed, tails, extra, .. } = self.lane;
+        let time = time_ns.to_le_bytes();
+        for at in &template.times {
+            if let Some(place) = fixed.get_mut(*at as usize..).and_then(<[u8]>::first_chunk_mut) {
+                *place = time;
+            }
+        }
+        template.assemble(out, fixed, *time_ns, tails);
+        out.extend_from_slice(extra);
+    }
+}

@@ -1,0 +1,147 @@
+//! A stream with its number and kind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetry_core::{EntryRef, METRICS_STREAM};
+
+use super::log::{Batch, Log};
+use super::options::StreamOptions;
+use super::piece::Rejected;
+use super::templates::Templates;
+use crate::compact::{Lane, Source, Template};
+
+/// The name of the metrics stream; its id is 0.
+pub const METRICS: &str = METRICS_STREAM;
+
+/// What the messages of a stream are.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum StreamKind {
+    /// Each a serialised `ResourceMetrics`.
+    Metrics,
+    /// Each the JSON of this event.
+    Event(EntryRef),
+    /// Each the JSON of this snapshot, taken at this interval.
+    Snapshot(EntryRef, Duration),
+}
+
+/// One stream with its number and kind.
+pub struct NamedLog {
+    /// Its number on the wire.
+    pub id: u32,
+    /// What its messages are.
+    pub kind: StreamKind,
+    /// The messages, as they are kept: those of metrics are compact, and read by a [`Reader`](super::Reader).
+    pub log: Log,
+    pub(super) templates: Templates,
+}
+
+impl NamedLog {
+    /// An empty stream.
+    pub fn new(id: u32, kind: StreamKind, options: StreamOptions) -> Self {
+        Self { id, kind, log: Log::new(options), templates: Templates::default() }
+    }
+
+    /// The name that clients use.
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            StreamKind::Metrics => METRICS,
+            StreamKind::Event(entry) | StreamKind::Snapshot(entry, _) => entry.name(),
+        }
+    }
+
+    pub(super) fn is_compact(&self) -> bool {
+        matches!(self.kind, StreamKind::Metrics)
+    }
+}
+
+/// The messages of one collection after the other, as they are written to the metrics stream.
+#[derive(Default)]
+pub struct Lanes(Vec<Lane>);
+
+/// A serialised `ResourceMetrics` with what is constant of it.
+pub trait Message: Source + AsRef<[u8]> {
+    /// What is constant, if anything is; the same one for as long as it is.
+    fn template(&self) -> Option<&Arc<Template>>;
+}
+
+/// A message of which nothing is constant.
+pub struct Plain(pub Vec<u8>);
+
+impl Source for Plain {
+    fn fixed(&self) -> &[u8] {
+        &[]
+    }
+
+    fn tails(&self) -> impl Iterator<Item = (Option<u64>, &[u8])> {
+        std::iter::empty()
+    }
+
+    fn extra(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Plain {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Message for Plain {
+    fn template(&self) -> Option<&Arc<Template>> {
+        None
+    }
+}
+
+impl Lanes {
+    /// Appends the messages of a collection to the metrics stream. Tells whether a segment was sealed.
+    ///
+    /// # Errors
+    /// The first message that is larger than the stream allows, and how many there are; the others are appended.
+    pub fn append(&mut self, stream: &NamedLog, time_ns: u64, messages: &[impl Message]) -> (bool, Result<(), (Rejected, usize)>) {
+        self.0.resize_with(self.0.len().max(messages.len()), Lane::default);
+        for (lane, message) in self.0.iter_mut().zip(messages) {
+            renew(lane, message.template(), stream);
+        }
+        let (mut rejected, mut batch) = (None, stream.log.batch());
+        for (place, (lane, message)) in self.0.iter_mut().zip(messages).enumerate() {
+            let appended = append(&mut batch, lane, place, stream, time_ns, message);
+            if let Err(error) = appended {
+                rejected = Some(rejected.map_or((error, 1), |(first, count)| (first, count + 1)));
+            }
+        }
+        batch.set_aside(stream.templates.forget_before(batch.first_sequence()));
+        (batch.end(), rejected.map_or(Ok(()), Err))
+    }
+}
+
+fn append(
+    batch: &mut Batch<'_>,
+    lane: &mut Lane,
+    place: usize,
+    stream: &NamedLog,
+    time_ns: u64,
+    message: &impl Message,
+) -> Result<(), Rejected> {
+    batch.append_as(time_ns, message.as_ref().len(), |sequence, out| {
+        if lane.is_first(sequence) && lane.id() != 0 {
+            stream.templates.put(lane.id(), lane.template(), sequence);
+        }
+        lane.write(out, place, sequence, message);
+    })
+}
+
+/// Gives the template a number, unless it is the one before.
+fn renew(lane: &mut Lane, template: Option<&Arc<Template>>, stream: &NamedLog) {
+    let Some(template) = template else { return lane.set_template(0, Arc::default()) };
+    if Arc::ptr_eq(lane.template(), template) {
+        return;
+    }
+    if lane.template() == template {
+        return lane.set_template(lane.id(), Arc::clone(template));
+    }
+    let id = stream.templates.add(template, (lane.id(), lane.template()), stream.log.end().sequence);
+    lane.set_template(id, Arc::clone(template));
+}

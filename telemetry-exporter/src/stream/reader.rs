@@ -1,0 +1,152 @@
+//! Reading a stream's messages as they were appended, whatever they are kept as.
+//!
+//! Events are kept as they are, and shared with the reader. Metrics are kept as what changed (`compact`), and made into OTLP here: a
+//! reader that goes on where it was knows what changed before; another reads the segment from its start.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::{self, FRAME_HEAD_BYTES, Frame, frames};
+use super::named::NamedLog;
+use super::piece::{Piece, Position, Reason};
+use crate::compact::Restorer;
+
+/// Reads one stream.
+pub struct Reader {
+    stream: Arc<NamedLog>,
+    restorer: Restorer,
+    /// Behind the last message that the restorer took.
+    at: Option<Position>,
+    /// The message that is being looked at.
+    message: Vec<u8>,
+}
+
+/// Where reading message by message came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// All messages up to here were wanted.
+    To(Position),
+    /// The message here was not.
+    Until(Position),
+    /// There was no message to be had.
+    Nothing,
+}
+
+impl Reader {
+    /// One of this stream.
+    pub fn new(stream: Arc<NamedLog>) -> Self {
+        Self { stream, restorer: Restorer::default(), at: None, message: Vec::new() }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &Arc<NamedLog> {
+        &self.stream
+    }
+
+    /// What begins at the position; with `head`, also what is not sealed yet. The data are frames of the messages as they were appended.
+    pub fn read(&mut self, at: Position, head: bool) -> Piece {
+        self.read_to(at, head, None)
+    }
+
+    /// The same, but not beyond this end.
+    pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>) -> Piece {
+        let Piece::Data { from, mut next, mut data } = self.stream.log.read(at, head) else {
+            return self.stream.log.read(at, head);
+        };
+        if let Some(end) = end.filter(|end| end.sequence == from.sequence) {
+            data.truncate(end.offset.saturating_sub(from.offset) as usize);
+            next = end;
+        }
+        if !self.stream.is_compact() {
+            return Piece::Data { from, next, data };
+        }
+        let mut out = Vec::new();
+        let told = self.restore(from, &data, |time_ns, message| {
+            frame::write(&mut out, time_ns, |out| out.extend_from_slice(message));
+            true
+        });
+        match told {
+            Some(_) => Piece::Data { from, next, data: out.into() },
+            None => self.lost(from),
+        }
+    }
+
+    /// Hands over the messages of one segment from the position on, as long as they are wanted, and tells what is instead of messages.
+    pub fn walk(&mut self, at: Position, mut wants: impl FnMut(Frame<'_>) -> bool) -> (Walked, Option<Piece>) {
+        let (from, next, data) = match self.stream.log.read(at, true) {
+            Piece::Data { from, next, data } => (from, next, data),
+            other => return (Walked::Nothing, Some(other)),
+        };
+        let mut stopped = None;
+        if self.stream.is_compact() {
+            let told = self.restore(from, &data, |time_ns, payload| wants(Frame { time_ns, payload }));
+            match told {
+                Some(until) => stopped = until,
+                None => return (Walked::Nothing, Some(self.lost(from))),
+            }
+        } else {
+            let mut offset = from.offset;
+            for frame in frames(&data).map_while(Result::ok) {
+                if !wants(frame) {
+                    stopped = Some(Position { offset, ..from });
+                    break;
+                }
+                offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+            }
+        }
+        (stopped.map_or(Walked::To(next), Walked::Until), None)
+    }
+
+    /// Makes messages of these, which begin there, as long as they are wanted. Where the first is that is not, if any; none where they
+    /// cannot be read.
+    fn restore(&mut self, from: Position, data: &[u8], mut wants: impl FnMut(u64, &[u8]) -> bool) -> Option<Option<Position>> {
+        if self.at != Some(from) {
+            self.begin(from)?;
+        }
+        let mut offset = from.offset;
+        for frame in frames(data).map_while(Result::ok) {
+            let restored = self.restorer.take(frame.time_ns, frame.payload, |id| self.stream.templates.get(id));
+            self.message.clear();
+            restored.ok()?.write(&mut self.message);
+            let at = Position { offset, ..from };
+            offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+            self.at = Some(Position { offset, ..from });
+            if !wants(frame.time_ns, &self.message) {
+                return Some(Some(at));
+            }
+        }
+        Some(None)
+    }
+
+    /// Takes in what is before the position in its segment.
+    fn begin(&mut self, from: Position) -> Option<()> {
+        self.restorer.clear();
+        self.at = None;
+        if from.offset > 0 {
+            let start = Position { offset: 0, ..from };
+            let Piece::Data { data, .. } = self.stream.log.read(start, true) else { return None };
+            for frame in frames(data.get(..from.offset as usize)?).map_while(Result::ok) {
+                self.restorer.take(frame.time_ns, frame.payload, |id| self.stream.templates.get(id)).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    /// What is there instead of messages that cannot be read: they were dropped while they were, or they are damaged.
+    fn lost(&mut self, from: Position) -> Piece {
+        self.at = None;
+        match self.stream.log.read(from, true) {
+            gap @ Piece::Gap { .. } => gap,
+            _ => {
+                let to = Position { sequence: from.sequence + 1, offset: 0 };
+                Piece::Gap { from, to, messages_before: self.stream.log.messages_before(to), reason: Reason::Lost }
+            }
+        }
+    }
+}
+
+/// Bytes of all messages of a piece.
+pub fn payloads(data: &Bytes) -> impl Iterator<Item = &[u8]> {
+    frames(data).map_while(Result::ok).map(|frame| frame.payload)
+}
