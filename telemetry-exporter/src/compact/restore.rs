@@ -33,11 +33,14 @@ pub struct Head {
     pub template: u64,
     /// Its place among the messages of a collection.
     pub lane: usize,
+    /// Whether it says something that no later message of the same place and template says.
+    pub must_stay: bool,
 }
 
 impl Head {
     fn read(input: &mut Input<'_>) -> Result<Self, Malformed> {
-        Ok(Self { template: input.number()?, lane: input.len(LANES_MAX)? })
+        let (template, lane) = (input.number()?, input.len(2 * LANES_MAX + 1)?);
+        Ok(Self { template, lane: lane >> 1, must_stay: lane & 1 == 1 })
     }
 
     /// Of this message.

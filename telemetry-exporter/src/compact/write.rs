@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! template   a number; 0 is one without anything fixed
-//! lane       a number: the place among the messages of a collection
+//! lane       a number: the place among the messages of a collection, times two; one more where it says what no later message says
 //! cells      what changed of the numbers (`cells`)
 //! tails      skip + 1, a change of bytes (`patch`)  …  0
 //! extra      a change of bytes: what is behind all scopes of the template
@@ -27,6 +27,9 @@ pub trait Source {
 
     /// What is behind all scopes of the template.
     fn extra(&self) -> &[u8];
+
+    /// Whether it says something that no later message says, such as that a series has ended.
+    fn must_stay(&self) -> bool;
 }
 
 /// The messages in one place of a collection, one after the other.
@@ -71,7 +74,7 @@ impl Lane {
             self.forget();
         }
         varint(out, self.id);
-        varint(out, place as u64);
+        varint(out, (place as u64) << 1 | u64::from(source.must_stay()));
         self.write_cells(out, source.fixed());
         let mut skipped = 0;
         for ((before, tail), (version, bytes)) in self.tails.iter_mut().zip(source.tails()) {

@@ -46,6 +46,10 @@ impl Source for Part {
     fn extra(&self) -> &[u8] {
         if self.changing.is_empty() { &self.fixed[self.fixed_len..] } else { &self.whole[self.whole_len..] }
     }
+
+    fn must_stay(&self) -> bool {
+        self.tells_ends
+    }
 }
 
 fn cell(at: u32, kind: Kind) -> Cell {

@@ -61,6 +61,7 @@ impl Encoder {
         }
         beside.scope_metrics.extend(plain::ended(frame));
         self.join(beside);
+        self.parts.iter_mut().for_each(|part| part.tells_ends = !frame.ended().is_empty());
         &self.parts
     }
 

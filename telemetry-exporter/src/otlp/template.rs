@@ -36,6 +36,8 @@ pub struct Part {
     pub(super) spare: Vec<u8>,
     /// What of it is constant.
     pub(super) template: Option<Arc<Template>>,
+    /// Whether it tells that series have ended.
+    pub(super) tells_ends: bool,
 }
 
 /// Where the point of a number has its time, with its value behind it.

@@ -12,6 +12,7 @@ mod log;
 mod templates;
 mod named;
 mod reader;
+mod thinned;
 mod set;
 
 pub use frame::{FRAME_HEAD_BYTES, Frame, FrameError, frames};
@@ -21,3 +22,4 @@ pub use options::{Bounds, StreamBounds, StreamOptions};
 pub use piece::{Piece, Position, Reason, Rejected, State};
 pub use reader::{Reader, Walked, payloads};
 pub use set::Streams;
+pub use thinned::Thinned;

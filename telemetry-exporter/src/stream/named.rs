@@ -81,6 +81,10 @@ impl Source for Plain {
     fn extra(&self) -> &[u8] {
         &self.0
     }
+
+    fn must_stay(&self) -> bool {
+        false
+    }
 }
 
 impl AsRef<[u8]> for Plain {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::frame::{self, FRAME_HEAD_BYTES, Frame, frames};
 use super::named::NamedLog;
 use super::piece::{Piece, Position, Reason};
-use crate::compact::Restorer;
+use crate::compact::{Restored, Restorer};
 
 /// Reads one stream.
 pub struct Reader {
@@ -51,16 +51,10 @@ impl Reader {
 
     /// The same, but not beyond this end.
     pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>) -> Piece {
-        let Piece::Data { from, mut next, mut data } = self.stream.log.read(at, head) else {
-            return self.stream.log.read(at, head);
+        let (from, next, data) = match self.stored(at, head, end) {
+            Piece::Data { from, next, data } if self.stream.is_compact() => (from, next, data),
+            other => return other,
         };
-        if let Some(end) = end.filter(|end| end.sequence == from.sequence) {
-            data.truncate(end.offset.saturating_sub(from.offset) as usize);
-            next = end;
-        }
-        if !self.stream.is_compact() {
-            return Piece::Data { from, next, data };
-        }
         let mut out = Vec::new();
         let told = self.restore(from, &data, |time_ns, message| {
             frame::write(&mut out, time_ns, |out| out.extend_from_slice(message));
@@ -70,6 +64,28 @@ impl Reader {
             Some(_) => Piece::Data { from, next, data: out.into() },
             None => self.lost(from),
         }
+    }
+
+    /// What begins at the position, as it is kept, and not beyond this end.
+    pub(super) fn stored(&self, at: Position, head: bool, end: Option<Position>) -> Piece {
+        if end.is_some_and(|end| at >= end) {
+            return Piece::End;
+        }
+        match (self.stream.log.read(at, head), end) {
+            (Piece::Data { from, next, mut data }, Some(end)) if end < next => {
+                data.truncate(end.offset.saturating_sub(from.offset) as usize);
+                Piece::Data { from, next: end, data }
+            }
+            (piece, _) => piece,
+        }
+    }
+
+    /// Messages that begin there, to be taken one after the other; none where what is before them cannot be read.
+    pub(super) fn messages(&mut self, from: Position) -> Option<Messages<'_>> {
+        if self.at != Some(from) {
+            self.begin(from)?;
+        }
+        Some(Messages { reader: self, sequence: from.sequence })
     }
 
     /// Hands over the messages of one segment from the position on, as long as they are wanted, and tells what is instead of messages.
@@ -101,21 +117,19 @@ impl Reader {
     /// Makes messages of these, which begin there, as long as they are wanted. Where the first is that is not, if any; none where they
     /// cannot be read.
     fn restore(&mut self, from: Position, data: &[u8], mut wants: impl FnMut(u64, &[u8]) -> bool) -> Option<Option<Position>> {
-        if self.at != Some(from) {
-            self.begin(from)?;
-        }
+        let mut messages = self.messages(from)?;
         let mut offset = from.offset;
+        let mut message = std::mem::take(&mut messages.reader.message);
         for frame in frames(data).map_while(Result::ok) {
-            let restored = self.restorer.take(frame.time_ns, frame.payload, |id| self.stream.templates.get(id));
-            self.message.clear();
-            restored.ok()?.write(&mut self.message);
             let at = Position { offset, ..from };
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-            self.at = Some(Position { offset, ..from });
-            if !wants(frame.time_ns, &self.message) {
+            message.clear();
+            messages.take(frame, offset)?.write(&mut message);
+            if !wants(frame.time_ns, &message) {
                 return Some(Some(at));
             }
         }
+        self.message = message;
         Some(None)
     }
 
@@ -143,6 +157,23 @@ impl Reader {
                 Piece::Gap { from, to, messages_before: self.stream.log.messages_before(to), reason: Reason::Lost }
             }
         }
+    }
+}
+
+/// Compact messages of one segment that are read one after the other.
+pub struct Messages<'a> {
+    reader: &'a mut Reader,
+    sequence: u64,
+}
+
+impl Messages<'_> {
+    /// The next, which ends there; none where it cannot be read.
+    pub fn take(&mut self, frame: Frame<'_>, end: u64) -> Option<Restored<'_>> {
+        let Reader { restorer, stream, at, .. } = self.reader;
+        *at = None;
+        let restored = restorer.take(frame.time_ns, frame.payload, |id| stream.templates.get(id)).ok()?;
+        *at = Some(Position { sequence: self.sequence, offset: end });
+        Some(restored)
     }
 }
 
