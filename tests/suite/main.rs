@@ -12,6 +12,7 @@ mod distributions;
 mod encoding;
 mod events;
 mod exemplars;
+mod history;
 mod instruments;
 mod libp2p;
 mod otel;

@@ -48,7 +48,7 @@ pub async fn client(running: &Running) -> Client {
 
 /// Everything that a stream holds, head included.
 pub async fn drain(client: &mut Client, stream: &str, place: &mut Place) -> Vec<Pulled> {
-    let options = PullOptions { head: true, follow: false };
+    let options = PullOptions { head: true, ..PullOptions::default() };
     let mut pull = client.pull(stream, place, options).await.expect("the stream exists");
     let mut all = Vec::new();
     while let Some(pulled) = pull.next().await.expect("an answer") {

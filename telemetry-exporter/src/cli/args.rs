@@ -1,6 +1,7 @@
 //! The flags and commands.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -68,6 +69,11 @@ pub enum Command {
         /// Every collection that is held, from the place on.
         #[arg(long)]
         all: bool,
+        /// Of each step of so long the last collection, and those after which a series came or went.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        every: Option<Duration>,
+        #[command(flatten)]
+        span: Span,
         #[command(flatten)]
         keep: Keep,
     },
@@ -75,6 +81,8 @@ pub enum Command {
     Events {
         /// The event.
         name: String,
+        #[command(flatten)]
+        span: Span,
         #[command(flatten)]
         keep: Keep,
     },
@@ -85,6 +93,8 @@ pub enum Command {
         /// Every one that is held, from the place on.
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        span: Span,
         #[command(flatten)]
         keep: Keep,
     },
@@ -143,6 +153,35 @@ pub enum Command {
         #[command(flatten)]
         keep: Keep,
     },
+}
+
+/// Which time is of interest; what is held of it is then read, not only the newest.
+#[derive(clap::Args, Clone, Copy, Default)]
+pub struct Span {
+    /// From then on: a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m. A place that knows the stream wins.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<u64>,
+
+    /// Before then, said in the same way.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<u64>,
+}
+
+impl Span {
+    pub fn is_any(self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+}
+
+/// A moment in Unix nanoseconds: itself, or how long ago it was.
+fn moment(text: &str) -> Result<u64, String> {
+    let time = match humantime::parse_duration(text) {
+        Ok(ago) => SystemTime::now().checked_sub(ago),
+        Err(_) => humantime::parse_rfc3339_weak(text).ok(),
+    };
+    let since_epoch = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let ns = since_epoch.and_then(|since| u64::try_from(since.as_nanos()).ok()).filter(|ns| *ns > 0);
+    ns.ok_or_else(|| "wanted a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m".to_owned())
 }
 
 /// Where a reader stands, and where its output goes.

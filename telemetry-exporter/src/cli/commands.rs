@@ -1,11 +1,12 @@
 //! What each command asks and prints.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::args::{Args, Command};
+use super::args::{Args, Command, Span};
 use super::binaries;
 use super::deliver::{self, Reader};
 use super::output::{labels, one_line, table, value};
@@ -45,20 +46,22 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             let parsed = serde_json::from_str(&answer).map_err(|error| CliError::Other(format!("the answer: {error}")))?;
             print(json, &parsed, |out| writeln!(out, "{parsed:#}"))
         }
-        Command::Metrics { all: false, keep } if keep.place.is_none() => metrics(&mut client, json).await,
-        Command::Snapshots { name, all: false, keep } if keep.place.is_none() => {
+        Command::Metrics { all: false, every: None, span, keep } if keep.place.is_none() && !span.is_any() => {
+            metrics(&mut client, json).await
+        }
+        Command::Snapshots { name, all: false, span, keep } if keep.place.is_none() && !span.is_any() => {
             let name = checked(&mut client, name, true).await?;
             let latest = client.latest(&name).await?;
             Reader::open(keep, json)?.print(&name, &latest)
         }
-        Command::Metrics { keep, .. } => pull(&mut client, METRICS, Reader::open(keep, json)?).await,
-        Command::Events { name, keep } => {
+        Command::Metrics { every, span, keep, .. } => pull(&mut client, METRICS, *span, *every, Reader::open(keep, json)?).await,
+        Command::Events { name, span, keep } => {
             let name = checked(&mut client, name, false).await?;
-            pull(&mut client, &name, Reader::open(keep, json)?).await
+            pull(&mut client, &name, *span, None, Reader::open(keep, json)?).await
         }
-        Command::Snapshots { name, keep, .. } => {
+        Command::Snapshots { name, span, keep, .. } => {
             let name = checked(&mut client, name, true).await?;
-            pull(&mut client, &name, Reader::open(keep, json)?).await
+            pull(&mut client, &name, *span, None, Reader::open(keep, json)?).await
         }
         // These have returned above.
         Command::List { .. }
@@ -69,8 +72,9 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-async fn pull(client: &mut Client, stream: &str, mut reader: Reader) -> Result<(), CliError> {
-    let mut pull = client.pull(stream, reader.place(), PullOptions { head: true, follow: false }).await?;
+async fn pull(client: &mut Client, stream: &str, span: Span, every: Option<Duration>, mut reader: Reader) -> Result<(), CliError> {
+    let options = PullOptions { head: true, follow: false, since_ns: span.since, until_ns: span.until, every };
+    let mut pull = client.pull(stream, reader.place(), options).await?;
     while let Some(pulled) = pull.next().await? {
         reader.deliver(&pulled)?;
     }

@@ -21,7 +21,7 @@ use super::output::{labels, time, value};
 use super::target::Target;
 use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled, view};
 use crate::limits::STREAMS_PER_CONNECTION_MAX;
-use crate::stream::{FRAME_HEAD_BYTES, METRICS, Position};
+use crate::stream::{METRICS, Position};
 
 /// The wait before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(500);
@@ -71,11 +71,9 @@ impl Reader {
     pub fn deliver(&mut self, pulled: &Pulled) -> Result<(), CliError> {
         let mut text = Vec::new();
         match pulled {
-            Pulled::Messages { stream, session, from, messages, .. } => {
-                let mut at = *from;
+            Pulled::Messages { stream, session, messages, .. } => {
                 for message in messages {
-                    self.line(&mut text, stream, Some((session, at)), message)?;
-                    at.offset += (FRAME_HEAD_BYTES + message.payload.len()) as u64;
+                    self.line(&mut text, stream, Some((session, message.at)), message)?;
                 }
             }
             Pulled::Gap { stream, session, from, to, messages_before, reason } => {
@@ -230,7 +228,7 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
 
 async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Result<(), CliError> {
     let name = spelt(client, name).await?;
-    let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true }).await?;
+    let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true, ..PullOptions::default() }).await?;
     while let Some(pulled) = pull.next().await? {
         reader.deliver(&pulled)?;
     }
@@ -292,7 +290,7 @@ async fn look(
             following.clients.push(target.connect().await?);
         }
         let Some(client) = following.clients.last_mut() else { continue };
-        let pull = client.pull(&name, place, PullOptions { head: true, follow: true }).await?;
+        let pull = client.pull(&name, place, PullOptions { head: true, follow: true, ..PullOptions::default() }).await?;
         following.pulls.spawn(pass_on(pull, sender.clone()));
         following.names.insert(name);
     }

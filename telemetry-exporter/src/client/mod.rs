@@ -8,7 +8,7 @@ mod pull;
 pub mod view;
 
 pub use error::ClientError;
-pub use place::{Place, PlaceError};
+pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
 use tonic::transport::{Channel, Endpoint};

@@ -1,4 +1,4 @@
-//! Where a client stands: the session, and the next position of each stream. It is saved as JSON, by a rename, so it is never half.
+//! Where a client stands: of each stream the session and the next position. It is saved as JSON, by a rename, so it is never half.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,16 +13,24 @@ use crate::stream::Position;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// The session that the positions are of; empty before the first pull.
-    pub session: String,
     /// What comes next, by the name of the stream.
-    pub streams: BTreeMap<String, Position>,
+    pub streams: BTreeMap<String, Mark>,
     /// The file that is written beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
     /// Bytes of the output that belong to this place, where one is written beside it: a reader cuts what is beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+}
+
+/// Where a client stands in one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The life of the process that the position is of.
+    pub session: String,
+    /// What comes next.
+    #[serde(flatten)]
+    pub at: Position,
 }
 
 /// Why a place was not loaded or saved.
@@ -87,12 +95,12 @@ mod tests {
         fs::create_dir_all(&dir).expect("a temporary directory");
         let path = dir.join("place.json");
         assert_eq!(Place::load(&path).expect("no file"), Place::default());
-        let mut place = Place { session: "s".to_owned(), output: Some("out".into()), output_bytes: Some(7), ..Place::default() };
-        place.streams.insert("metrics".to_owned(), Position { sequence: 3, offset: 12 });
+        let mut place = Place { output: Some("out".into()), output_bytes: Some(7), ..Place::default() };
+        place.streams.insert("metrics".to_owned(), Mark { session: "s".to_owned(), at: Position { sequence: 3, offset: 12 } });
         place.save(&path).expect("saved");
         assert_eq!(Place::load(&path).expect("loaded"), place);
-        fs::write(&path, "{\"session\": 5}").expect("written");
-        let error = Place::load(&path).expect_err("5 is no session").to_string();
+        fs::write(&path, "{\"streams\": 5}").expect("written");
+        let error = Place::load(&path).expect_err("5 is no streams").to_string();
         assert!(error.contains("place.json") && error.contains("line 1"), "{error}");
         fs::remove_dir_all(&dir).expect("removed");
     }

@@ -1,11 +1,13 @@
 //! Pulling a stream: messages, gaps, and the news that the program restarted.
 
+use std::time::Duration;
+
 use tonic::Streaming;
 
 use super::error::ClientError;
-use super::place::Place;
+use super::place::{Mark, Place};
 use crate::pb::{self, pull_response};
-use crate::stream::{Position, frames};
+use crate::stream::{FRAME_HEAD_BYTES, Position, frames};
 
 /// What a pull wants beside the sealed segments.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,11 +16,19 @@ pub struct PullOptions {
     pub head: bool,
     /// Do not end: wait for what comes.
     pub follow: bool,
+    /// Where the place does not know the stream: from the first message of this time on, in Unix nanoseconds.
+    pub since_ns: Option<u64>,
+    /// Only messages before this time, in Unix nanoseconds.
+    pub until_ns: Option<u64>,
+    /// Of the metrics stream: of each step of time the last message.
+    pub every: Option<Duration>,
 }
 
 /// One message of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Where it begins in its stream.
+    pub at: Position,
     /// When it was written, in Unix nanoseconds.
     pub time_ns: u64,
     /// A serialised `ResourceMetrics`, or JSON.
@@ -87,16 +97,9 @@ pub enum Pulled {
 
 impl Pulled {
     /// Moves the place behind this.
-    ///
-    /// After a restart the positions of all streams are of a life that is over: they begin afresh.
     pub fn keep(&self, place: &mut Place) {
         let (Self::Messages { stream, session, next, .. } | Self::Gap { stream, session, to: next, .. }) = self;
-        if place.session != *session {
-            // From the first byte of the new life on, so that what it has dropped by now shows as a gap.
-            place.streams.values_mut().for_each(|at| *at = Position::default());
-            place.session.clone_from(session);
-        }
-        place.streams.insert(stream.clone(), *next);
+        place.streams.insert(stream.clone(), Mark { session: session.clone(), at: *next });
     }
 }
 
@@ -107,9 +110,19 @@ pub struct Pull {
 }
 
 pub(super) fn request(stream: &str, place: &Place, options: PullOptions) -> pb::PullRequest {
-    let from = place.streams.get(stream).map(|at| pb::Position { sequence: at.sequence, offset: at.offset });
-    let PullOptions { head, follow } = options;
-    pb::PullRequest { stream: stream.to_owned(), session: place.session.clone(), from, head, follow, latest: false }
+    let mark = place.streams.get(stream);
+    let PullOptions { head, follow, since_ns, until_ns, every } = options;
+    pb::PullRequest {
+        stream: stream.to_owned(),
+        session: mark.map(|mark| mark.session.clone()).unwrap_or_default(),
+        from: mark.map(|Mark { at, .. }| pb::Position { sequence: at.sequence, offset: at.offset }),
+        head,
+        follow,
+        since_ns: since_ns.unwrap_or(0),
+        until_ns: until_ns.unwrap_or(0),
+        every_ns: every.map_or(0, |every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
+        ..pb::PullRequest::default()
+    }
 }
 
 impl Pull {
@@ -126,9 +139,10 @@ impl Pull {
         let item = answer.item.ok_or_else(|| ClientError::Protocol("an answer that is neither data nor a gap".to_owned()))?;
         let stream = self.stream.clone();
         Ok(Some(match item {
-            pull_response::Item::Chunk(pb::Chunk { session, from, next, data }) => {
-                let messages = messages(&data)?;
-                Pulled::Messages { stream, session, from: position(from), next: position(next), messages }
+            pull_response::Item::Chunk(pb::Chunk { session, from, next, data, at, .. }) => {
+                let from = position(from);
+                let messages = messages(from, &at, &data)?;
+                Pulled::Messages { stream, session, from, next: position(next), messages }
             }
             pull_response::Item::Gap(gap) => {
                 let reason = match gap.reason() {
@@ -144,10 +158,17 @@ impl Pull {
     }
 }
 
-fn messages(data: &[u8]) -> Result<Vec<Message>, ClientError> {
-    let message = |frame: crate::stream::Frame<'_>| Message { time_ns: frame.time_ns, payload: frame.payload.to_vec() };
-    let messages: Result<_, _> = frames(data).map(|frame| frame.map(message)).collect();
-    messages.map_err(|error| ClientError::Protocol(error.to_string()))
+/// The messages of these frames, which begin there, or where that is said.
+fn messages(mut next: Position, at: &[pb::Position], data: &[u8]) -> Result<Vec<Message>, ClientError> {
+    let mut said = at.iter().copied();
+    let message = |frame: crate::stream::Frame<'_>| {
+        let at = said.next().map_or(next, |at| position(Some(at)));
+        next.offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+        Message { at, time_ns: frame.time_ns, payload: frame.payload.to_vec() }
+    };
+    let messages: Result<_, _> =
+        frames(data).map(|frame| frame.map_err(|error| ClientError::Protocol(error.to_string()))).collect();
+    messages.map(|frames: Vec<_>| frames.into_iter().map(message).collect())
 }
 
 fn position(position: Option<pb::Position>) -> Position {

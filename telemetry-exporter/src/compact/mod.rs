@@ -16,6 +16,7 @@ mod write;
 mod restore;
 
 pub use cells::Kind;
+pub(crate) use input::Input;
 pub use input::Malformed;
 pub use restore::{Head, Restored, Restorer};
 pub use template::{Cell, Metric, Scope, Template};

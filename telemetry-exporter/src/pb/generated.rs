@@ -160,15 +160,28 @@ pub struct PullRequest {
     /// Only the messages of the newest time, whatever the position.
     #[prost(bool, tag = "6")]
     pub latest: bool,
+    /// In place of `session` and `from`: the token of the last chunk or gap.
+    #[prost(string, tag = "7")]
+    pub token: ::prost::alloc::string::String,
+    /// Where there is no position: from the first message of this time on, in Unix nanoseconds.
+    #[prost(uint64, tag = "8")]
+    pub since_ns: u64,
+    /// Only messages before this time, in Unix nanoseconds; all where it is 0.
+    #[prost(uint64, tag = "9")]
+    pub until_ns: u64,
+    /// Of the metrics stream: of each step of so many nanoseconds the last message; all where it is 0. What says that a series has ended,
+    /// and the last values before a series came or went, are always told.
+    #[prost(uint64, tag = "10")]
+    pub every_ns: u64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PullResponse {
     #[prost(oneof = "pull_response::Item", tags = "1, 2")]
     pub item: ::core::option::Option<pull_response::Item>,
 }
 /// Nested message and enum types in `PullResponse`.
 pub mod pull_response {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Item {
         #[prost(message, tag = "1")]
         Chunk(super::Chunk),
@@ -177,7 +190,7 @@ pub mod pull_response {
     }
 }
 /// Whole messages of one segment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Chunk {
     #[prost(string, tag = "1")]
     pub session: ::prost::alloc::string::String,
@@ -188,6 +201,12 @@ pub struct Chunk {
     pub next: ::core::option::Option<Position>,
     #[prost(bytes = "bytes", tag = "4")]
     pub data: ::prost::bytes::Bytes,
+    /// `session` and `next` with the stream, in one word.
+    #[prost(string, tag = "5")]
+    pub token: ::prost::alloc::string::String,
+    /// Where each message begins, where that does not follow from `from` and the data: of the metrics stream.
+    #[prost(message, repeated, tag = "6")]
+    pub at: ::prost::alloc::vec::Vec<Position>,
 }
 /// What the client asked for and will not get.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -203,6 +222,9 @@ pub struct Gap {
     /// Messages that the stream had taken before `to`, in this session: a reader that counts its own knows how many it missed.
     #[prost(uint64, tag = "5")]
     pub messages_before: u64,
+    /// `session` and `to` with the stream, in one word.
+    #[prost(string, tag = "6")]
+    pub token: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCatalogueRequest {}

@@ -13,7 +13,7 @@ use super::read::{self, Pull};
 use super::{Service, answers, rpcs};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
-use crate::stream::Position;
+use crate::stream::{Position, Token, TokenError};
 
 pub struct Grpc(pub Arc<Service>);
 
@@ -66,25 +66,31 @@ impl Telemetry for Grpc {
     type PullStream = ReceiverStream<Result<pb::PullResponse, Status>>;
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
-        let pb::PullRequest { stream: name, session, from, head, follow, latest } = request.into_inner();
+        let pb::PullRequest { stream: name, session, from, head, follow, latest, token, since_ns, until_ns, every_ns } =
+            request.into_inner();
+        let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
+        let (name, session, from) = resumed(name, (!session.is_empty()).then_some(session), from, &token)?;
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         if latest {
             return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream))));
         }
-        let first = stream.log.first();
-        let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
-        let restarted = !session.is_empty() && session != self.0.session.to_string();
-        if let Some(inside) = from.filter(|from| !restarted && !stream.log.is_boundary(*from)) {
-            let at = read::text(inside);
+        if every_ns != 0 && stream.id != 0 {
+            return Err(Status::invalid_argument(format!(
+                "\"{name}\" is no stream of metrics: only of these every_ns leaves some out"
+            )));
+        }
+        if follow && until_ns != 0 {
+            return Err(Status::invalid_argument("wanted follow or until_ns, not both"));
+        }
+        let (lives, restarted, from) = read::begin(self.0.streams.lives(&stream), session.as_deref(), from, since_ns);
+        if let (None, Some(life)) = (restarted, lives.first())
+            && !life.stream.log.is_boundary(from)
+        {
+            let at = read::text(from);
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
-        let pull = match from {
-            // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
-            _ if restarted => Pull { stream, restarted: Some(from.unwrap_or_default()), from: Position::default(), head, follow },
-            Some(from) => Pull { stream, restarted: None, from, head, follow },
-            None => Pull { stream, restarted: None, from: first, head, follow },
-        };
+        let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
         Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull))))
     }
 
@@ -101,6 +107,26 @@ impl Telemetry for Grpc {
         let json = rpcs::call(&self.0, &name, json).await?;
         Ok(Response::new(pb::CallResponse { json }))
     }
+}
+
+/// Stream, session and position of a request: its own, or those of its token.
+fn resumed(
+    name: String,
+    session: Option<String>,
+    from: Option<Position>,
+    token: &str,
+) -> Result<(String, Option<String>, Option<Position>), Status> {
+    if token.is_empty() {
+        return Ok((name, session, from));
+    }
+    if session.is_some() || from.is_some() {
+        return Err(Status::invalid_argument("wanted a token or a position, not both"));
+    }
+    let token: Token = token.parse().map_err(|error: TokenError| Status::invalid_argument(error.to_string()))?;
+    if !name.is_empty() && !name.eq_ignore_ascii_case(&token.stream) {
+        return Err(Status::invalid_argument(format!("the token is of the stream \"{}\", not of \"{name}\"", token.stream)));
+    }
+    Ok((token.stream, Some(token.session.to_string()), Some(token.at)))
 }
 
 impl Grpc {

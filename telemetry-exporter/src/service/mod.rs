@@ -53,7 +53,7 @@ impl Service {
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            session: Uuid::new_v4(),
+            session: streams.session(),
             registry: Arc::clone(telemetry.registry()),
             telemetry,
             streams,

@@ -5,6 +5,7 @@
 
 mod frame;
 mod piece;
+mod token;
 mod options;
 mod losses;
 mod head;
@@ -17,9 +18,10 @@ mod set;
 
 pub use frame::{FRAME_HEAD_BYTES, Frame, FrameError, frames};
 pub use log::{Batch, Log};
-pub use named::{Lanes, METRICS, Message, NamedLog, Plain, StreamKind};
+pub use named::{Lanes, Life, METRICS, Message, NamedLog, Plain, StreamKind};
 pub use options::{Bounds, StreamBounds, StreamOptions};
 pub use piece::{Piece, Position, Reason, Rejected, State};
 pub use reader::{Reader, Walked, payloads};
 pub use set::Streams;
 pub use thinned::Thinned;
+pub use token::{Token, TokenError};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetry_core::{EntryRef, METRICS_STREAM};
+use uuid::Uuid;
 
 use super::log::{Batch, Log};
 use super::options::StreamOptions;
@@ -54,6 +55,15 @@ impl NamedLog {
     pub(super) fn is_compact(&self) -> bool {
         matches!(self.kind, StreamKind::Metrics)
     }
+}
+
+/// A stream in one life of the process.
+#[derive(Clone)]
+pub struct Life {
+    /// Which life.
+    pub session: Uuid,
+    /// What is held of it.
+    pub stream: Arc<NamedLog>,
 }
 
 /// The messages of one collection after the other, as they are written to the metrics stream.

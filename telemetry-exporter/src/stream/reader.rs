@@ -20,6 +20,8 @@ pub struct Reader {
     at: Option<Position>,
     /// The message that is being looked at.
     message: Vec<u8>,
+    /// Where each message of the last reading begins, where that does not follow from its data.
+    begins: Vec<Position>,
 }
 
 /// Where reading message by message came to.
@@ -36,7 +38,7 @@ pub enum Walked {
 impl Reader {
     /// One of this stream.
     pub fn new(stream: Arc<NamedLog>) -> Self {
-        Self { stream, restorer: Restorer::default(), at: None, message: Vec::new() }
+        Self { stream, restorer: Restorer::default(), at: None, message: Vec::new(), begins: Vec::new() }
     }
 
     /// The stream.
@@ -49,17 +51,25 @@ impl Reader {
         self.read_to(at, head, None)
     }
 
+    /// Where each message of the last reading begins; none where that follows from where the first does and from the data.
+    pub fn begins(&self) -> &[Position] {
+        &self.begins
+    }
+
     /// The same, but not beyond this end.
     pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>) -> Piece {
+        self.begins.clear();
         let (from, next, data) = match self.stored(at, head, end) {
             Piece::Data { from, next, data } if self.stream.is_compact() => (from, next, data),
             other => return other,
         };
-        let mut out = Vec::new();
-        let told = self.restore(from, &data, |time_ns, message| {
+        let (mut out, mut begins) = (Vec::new(), std::mem::take(&mut self.begins));
+        let told = self.restore(from, &data, |at, time_ns, message| {
+            begins.push(at);
             frame::write(&mut out, time_ns, |out| out.extend_from_slice(message));
             true
         });
+        self.begins = begins;
         match told {
             Some(_) => Piece::Data { from, next, data: out.into() },
             None => self.lost(from),
@@ -96,7 +106,7 @@ impl Reader {
         };
         let mut stopped = None;
         if self.stream.is_compact() {
-            let told = self.restore(from, &data, |time_ns, payload| wants(Frame { time_ns, payload }));
+            let told = self.restore(from, &data, |_, time_ns, payload| wants(Frame { time_ns, payload }));
             match told {
                 Some(until) => stopped = until,
                 None => return (Walked::Nothing, Some(self.lost(from))),
@@ -116,7 +126,12 @@ impl Reader {
 
     /// Makes messages of these, which begin there, as long as they are wanted. Where the first is that is not, if any; none where they
     /// cannot be read.
-    fn restore(&mut self, from: Position, data: &[u8], mut wants: impl FnMut(u64, &[u8]) -> bool) -> Option<Option<Position>> {
+    fn restore(
+        &mut self,
+        from: Position,
+        data: &[u8],
+        mut wants: impl FnMut(Position, u64, &[u8]) -> bool,
+    ) -> Option<Option<Position>> {
         let mut messages = self.messages(from)?;
         let mut offset = from.offset;
         let mut message = std::mem::take(&mut messages.reader.message);
@@ -125,7 +140,7 @@ impl Reader {
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
             message.clear();
             messages.take(frame, offset)?.write(&mut message);
-            if !wants(frame.time_ns, &message) {
+            if !wants(at, frame.time_ns, &message) {
                 return Some(Some(at));
             }
         }

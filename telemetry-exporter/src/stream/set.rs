@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use telemetry_core::{Counter, EntryRef, Kind, Labels, Registry, Sink, metric};
+use uuid::Uuid;
 
-use super::named::{Lanes, METRICS, Message, NamedLog, StreamKind};
+use super::named::{Lanes, Life, METRICS, Message, NamedLog, StreamKind};
 use super::options::{Bounds, StreamOptions};
 use super::piece::Rejected;
 
@@ -27,9 +28,12 @@ static MESSAGES_REJECTED: Counter<StreamLabel>;
 pub struct Streams {
     options: StreamOptions,
     bounds: Bounds,
+    session: Uuid,
     registry: Arc<Registry>,
     metrics: Arc<NamedLog>,
     others: RwLock<Others>,
+    /// What earlier lives of the process left, the oldest first.
+    past: RwLock<Vec<Life>>,
     /// Held by who makes room.
     making_room: Mutex<()>,
 }
@@ -44,8 +48,8 @@ impl Streams {
     /// The streams of a registry's declarations, with these options where the bounds say nothing else.
     pub fn new(registry: Arc<Registry>, options: StreamOptions, bounds: Bounds) -> Arc<Self> {
         let metrics = Arc::new(NamedLog::new(0, StreamKind::Metrics, bounds.resolve(&options, METRICS)));
-        let (others, making_room) = Default::default();
-        let streams = Arc::new(Self { options, bounds, registry, metrics, others, making_room });
+        let (others, past, making_room) = Default::default();
+        let streams = Arc::new(Self { options, bounds, session: Uuid::new_v4(), registry, metrics, others, past, making_room });
         streams.update();
         streams
     }
@@ -73,6 +77,11 @@ impl Streams {
         }
     }
 
+    /// Which life of the process these are of: random.
+    pub fn session(&self) -> Uuid {
+        self.session
+    }
+
     /// The metrics stream.
     pub fn metrics(&self) -> &Arc<NamedLog> {
         &self.metrics
@@ -83,6 +92,13 @@ impl Streams {
         self.update();
         let others = self.others.read();
         std::iter::once(&self.metrics).chain(&others.in_order).cloned().collect()
+    }
+
+    /// A stream in all lives of the process of which something is held, the oldest first; the last is this one.
+    pub fn lives(&self, stream: &Arc<NamedLog>) -> Vec<Life> {
+        let past = self.past.read();
+        let of_it = past.iter().filter(|life| life.stream.name() == stream.name()).cloned();
+        of_it.chain([Life { session: self.session, stream: Arc::clone(stream) }]).collect()
     }
 
     /// The stream of this number.
@@ -149,11 +165,17 @@ impl Streams {
         })
     }
 
+    /// Every stream in all lives.
+    fn held(&self) -> Vec<Arc<NamedLog>> {
+        let (past, others) = (self.past.read(), self.others.read());
+        past.iter().map(|life| &life.stream).chain([&self.metrics]).chain(&others.in_order).cloned().collect()
+    }
+
     /// Drops the oldest segments of all streams while they are too large together.
     #[cold]
     fn make_room(&self) {
         let Some(_alone) = self.making_room.try_lock() else { return }; // who has it looks at what we appended, or the tick does
-        let streams: Vec<_> = std::iter::once(&self.metrics).chain(&self.others.read().in_order).cloned().collect();
+        let streams = self.held();
         let bytes = |stream: &Arc<NamedLog>| stream.log.state().bytes;
         while streams.iter().map(bytes).sum::<usize>() > self.bounds.bytes_max
             && let Some((_, stream)) =
@@ -165,11 +187,11 @@ impl Streams {
 
     /// Seals and expires what has come of age.
     pub fn tick(&self, now: Instant) {
-        self.metrics.log.tick(now);
-        for stream in &self.others.read().in_order {
-            stream.log.tick(now);
-        }
+        self.held().iter().for_each(|stream| stream.log.tick(now));
         self.make_room();
+        if !self.past.read().is_empty() {
+            self.past.write().retain(|life| life.stream.log.state().kept > 0);
+        }
     }
 
     /// Seals every head, for the last readers.

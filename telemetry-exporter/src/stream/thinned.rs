@@ -21,6 +21,8 @@ pub struct Thinned {
     at: Position,
     /// The position that was told, which is not beyond the first that is pending.
     told: Option<Position>,
+    /// Where each message of the last reading begins.
+    begins: Vec<Position>,
 }
 
 struct Pending {
@@ -37,7 +39,14 @@ const TOLD_BYTES: usize = 1 << 20;
 impl Thinned {
     /// Steps of so many nanoseconds since the Unix epoch.
     pub fn new(reader: Reader, every_ns: u64) -> Self {
-        Self { reader, every_ns: every_ns.max(1), pending: VecDeque::new(), at: Position::default(), told: None }
+        Self {
+            reader,
+            every_ns: every_ns.max(1),
+            pending: VecDeque::new(),
+            at: Position::default(),
+            told: None,
+            begins: Vec::new(),
+        }
     }
 
     /// What begins at the position, as [`Reader::read_to`] tells it. Where `finishes`, nothing is waited for: at the end what is pending is
@@ -48,6 +57,7 @@ impl Thinned {
             (self.at, self.told) = (at, Some(at));
         }
         let mut out = Vec::new();
+        self.begins.clear();
         loop {
             let before = out.len();
             match self.reader.stored(self.at, head, end) {
@@ -61,7 +71,7 @@ impl Thinned {
                 instead => {
                     let is_end = matches!(instead, Piece::End | Piece::Data { .. });
                     if (!is_end || finishes) && !self.pending.is_empty() {
-                        std::mem::take(&mut self.pending).into_iter().for_each(|pending| pending.write(&mut out));
+                        std::mem::take(&mut self.pending).into_iter().for_each(|pending| pending.write(&mut out, &mut self.begins));
                     }
                     if out.is_empty() && self.position() == at {
                         return if is_end { Piece::End } else { instead };
@@ -70,6 +80,11 @@ impl Thinned {
                 }
             }
         }
+    }
+
+    /// Where each message of the last reading begins.
+    pub fn begins(&self) -> &[Position] {
+        &self.begins
     }
 
     /// Where what is told ends: nothing that is pending lies before it.
@@ -94,7 +109,7 @@ impl Thinned {
             let is_last = |pending: &Pending| pending.step < step || pending.head.must_stay;
             while self.pending.front().is_some_and(is_last) {
                 if let Some(pending) = self.pending.pop_front() {
-                    pending.write(out);
+                    pending.write(out, &mut self.begins);
                 }
             }
             // What is told of the same place and template is the same series, later.
@@ -109,7 +124,8 @@ impl Thinned {
 }
 
 impl Pending {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Vec<u8>, begins: &mut Vec<Position>) {
+        begins.push(self.at);
         frame::write(out, self.time_ns, |out| out.extend_from_slice(&self.message));
     }
 }
