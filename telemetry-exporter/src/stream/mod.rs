@@ -5,6 +5,8 @@
 
 mod frame;
 mod piece;
+#[doc(hidden)]
+pub mod disk;
 mod log;
 mod options;
 mod set;
