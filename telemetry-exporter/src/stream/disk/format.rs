@@ -36,7 +36,7 @@ pub const CHECKSUM_BYTES: usize = 4;
 /// What a record takes beside its body.
 pub const RECORD_BYTES_MIN: usize = HEAD_BYTES + CHECKSUM_BYTES;
 
-/// Bytes of one body: a message of the most that a stream may allow, and what is said of it. A larger one is refused.
+/// Bytes of one body: a message of 2 MiB, and what is said of it. A larger one is refused.
 pub const BODY_BYTES_MAX: usize = (2 << 20) + (64 << 10);
 
 /// The first kind that is not the journal's own.

@@ -18,7 +18,8 @@ pub const BUFFER_BYTES: usize = 64 << 10;
 /// The files of one session, being written.
 ///
 /// After an error of a write or of a sync the file is given up, and each call returns an error until [`restart`](Self::restart) has
-/// begun another. What no sync has covered is then to be appended again.
+/// begun another. What no sync has covered is then to be appended again. A journal that is dropped writes nothing more: what is in its
+/// buffer is lost, and its last file has no footer, as after a crash.
 pub struct Journal {
     device: Arc<dyn Device>,
     session: [u8; 16],
@@ -184,8 +185,9 @@ impl Journal {
         Ok(self.synced)
     }
 
-    /// Gives up the file, if there is one, and begins the next. What no sync has covered is given up with it, and is to be appended
-    /// again by the owner; it gets new indices.
+    /// Gives up the file, if there is one, and begins the next. What no sync has covered is given up with it: the records from
+    /// [`synced_index`](Self::synced_index), as it is before this call. The owner appends them again, and they get new indices. Those that
+    /// are in the old file all the same are found there too.
     ///
     /// # Errors
     /// The file cannot be created and synced. Another attempt takes the next number.

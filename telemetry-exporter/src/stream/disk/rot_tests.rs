@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::format::{RECORDS_AT, file_name};
+use super::format::{Before, Header, INDEX_JUMP_MAX, Note, RECORDS_AT, file_name};
 use super::simulated::{Chance, Disk, Folder, Plan};
 use super::{Device, End, Fault, Journal, KIND_FIRST, Report, Stamp, scan};
 
@@ -218,6 +218,29 @@ fn what_looks_like_a_record_within_a_body_is_none() {
         assert_eq!((missing, report.lost()), (1, 1), "{report:?}");
         at += 20 + body.len() + 28;
     }
+}
+
+#[test]
+fn a_whole_record_of_an_index_that_was_or_cannot_be_is_none() {
+    let stamp = Stamp { nonce: 1, created_ns: 1 };
+    let header = Header { before: Before::Nothing, session: [7; 16], number: 1, first: 0, settled: 0, stamp };
+    let mut data = header.encode().repeat(2);
+    for index in [0, 1, 1, 0, 2, 4 + INDEX_JUMP_MAX, u64::MAX, 3, 6] {
+        header.salt().encode(&mut data, KIND_FIRST, index, &[b"body"]);
+    }
+    Note::Watermark(7).encode(header.salt(), &mut data, 7);
+    let folder = Disk::new(4).folder("f");
+    folder.create(&file_name(1)).and_then(|mut file| file.append(&data)).expect("a simulated disk");
+    let mut found = Vec::new();
+    let report = scan(&*folder, |record| found.push(record.index)).expect("a folder");
+    assert_eq!(found, [0, 1, 2, 3, 6]);
+    let damages: Vec<_> = report.damages.iter().map(ToString::to_string).collect();
+    let wanted = [
+        "00000001.telemetry: no record of index 2 at byte 208; no record is lost",
+        "00000001.telemetry: no record of index 3 at byte 280; no record is lost",
+        "00000001.telemetry: the record at byte 352 is that of index 6, wanted 4; 2 records are lost",
+    ];
+    assert_eq!(damages, wanted);
 }
 
 #[test]

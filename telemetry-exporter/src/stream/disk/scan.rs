@@ -14,7 +14,7 @@ use super::walk::{Break, Record, Step, Walk, header};
 /// Reads all files of a session, and shows each record that is found, in order.
 ///
 /// A record that is not where it should be costs no other: the next is searched for. A hole shows in the indices at once, and in the
-/// report at the end.
+/// report at the end. Of a session that is being written it finds what is there; a file that is removed meanwhile cannot be read.
 ///
 /// # Errors
 /// The folder cannot be listed. A file that cannot be read is a damage in the report.
