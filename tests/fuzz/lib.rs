@@ -1,4 +1,5 @@
-//! What both targets use.
+//! What the targets use.
 
+pub mod memory;
 pub mod peak;
 pub mod seeds;

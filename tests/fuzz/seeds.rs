@@ -11,6 +11,9 @@ use telemetry_core::write::{
     BEGIN_BYTES, HEAD_BYTES, LabelMeta, MAGIC, Meta, SECTION_ELF, SECTION_MACHO, SECTION_PE, VERSION, checksum, encode_labels,
     labels_size, record,
 };
+use telemetry_exporter::stream::disk::format::file_name;
+
+use crate::memory::SESSION;
 
 const HISTOGRAM: Meta = Meta {
     name: "n",
@@ -112,6 +115,88 @@ pub fn oversized() -> Vec<Vec<u8>> {
     let mut compressed = elf;
     compressed[first + 8 + 1] |= 8; // in the flags: SHF_COMPRESSED
     vec![overlapping, compressed]
+}
+
+/// Inputs of the target `segments`.
+pub fn segments() -> Vec<Vec<u8>> {
+    let whole = |number| SESSION.files[&file_name(number)].as_slice();
+    let changes = |changes: &[[u8; 6]]| [&[2], changes.concat().as_slice()].concat();
+    vec![
+        [&[0], whole(1)].concat(),
+        [&[1], [16, 0, 0, 2, 7, 7].as_slice(), &[1, 0, 0, 0], &[17, 1, 0, 1, 9], &[2, 0, 0, 0]].concat(),
+        [&[1], [200, 3, 0, 5, 1, 2, 3, 4, 5].as_slice(), &[20, 0, 1, 0]].concat(),
+        changes(&[]),
+        changes(&[[0, 0, 200, 0, 1, 0], [1, 2, 250, 0, 0, 0]]),
+        changes(&[[2, 3, 170, 0, 0, 90], [3, 4, 180, 0, 0, 60], [0, 5, 210, 0, 190, 80]]),
+        changes(&[[1, 6, 180, 0, 5, 30], [2, 7, 0, 0, 3, 0]]),
+    ]
+}
+
+/// CRC32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
+}
+
+const NONCE: [u8; 8] = *b"a nonce ";
+
+/// A copy of the header of the file that [`session_file`] makes.
+fn session_header() -> [u8; 80] {
+    let mut header = [0; 80];
+    header[..8].copy_from_slice(b"\x89TLM\r\n\x1a\n");
+    (header[11], header[39]) = (1, 1); // version and number
+    header[56..64].copy_from_slice(&NONCE);
+    let checksum = crc32c(&header[..76]);
+    header[76..].copy_from_slice(&checksum.to_be_bytes());
+    header
+}
+
+/// A file whose records have these fields, and right checksums but where a field says otherwise: kind, the step of the index, what is
+/// wrong, and bytes of the body, which follow. The body of a note is made where that is wanted to be right.
+pub fn session_file(mut fields: &[u8]) -> Vec<u8> {
+    let mut file = session_header().repeat(2);
+    let mut index = 0_u64;
+    while let Some(([kind, step, wrong, length], rest)) = fields.split_first_chunk() {
+        let (mut body, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        fields = rest;
+        let note = match kind {
+            1 => index.to_be_bytes().to_vec(),
+            2 => [session_header().as_slice(), &index.to_be_bytes(), &[0, 0, 0, wrong & 1]].concat(),
+            _ => Vec::new(),
+        };
+        if *kind < 16 && *length == 0 {
+            body = &note;
+        }
+        index = index.wrapping_add_signed(i64::from(*step as i8));
+        let mut head = u32::try_from(body.len()).expect("an input is short").to_be_bytes().to_vec();
+        head[0] = *kind;
+        head.extend(index.to_be_bytes());
+        let (of_head, of_body) = checksums(&NONCE, &head, body);
+        file.extend(&head);
+        file.extend((of_head ^ u32::from(wrong >> 4 & 1)).to_be_bytes());
+        file.extend(body);
+        file.extend((of_body ^ u32::from(wrong >> 5 & 1)).to_be_bytes());
+        index = index.wrapping_add(u64::from(*kind >= 16));
+    }
+    file
+}
+
+fn checksums(nonce: &[u8], head: &[u8], body: &[u8]) -> (u32, u32) {
+    (crc32c(&[nonce, head].concat()), crc32c(&[nonce, head, body].concat()))
+}
+
+/// Whether there is such a record at a place of a file, by what FORMAT.md says of both.
+pub fn is_record(file: &[u8], at: usize, kind: u8, index: u64, body: &[u8]) -> bool {
+    let is_header = |copy: &&[u8]| copy.len() == 80 && crc32c(&copy[..76]).to_be_bytes() == copy[76..];
+    let footer = file.len().saturating_sub(96);
+    let copies = [0, 80, footer].into_iter().filter_map(|at| file.get(at..at + 80));
+    let Some(header) = copies.filter(is_header).find(|copy| copy.starts_with(b"\x89TLM")) else { return false };
+    let mut head = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+    head[0] = kind;
+    head.extend(index.to_be_bytes());
+    let (of_head, of_body) = checksums(&header[56..64], &head, body);
+    let record = [&head, of_head.to_be_bytes().as_slice(), body, &of_body.to_be_bytes()].concat();
+    kind >= 16 && at >= 160 && file.get(at..).is_some_and(|rest| rest.starts_with(&record))
 }
 
 /// An object file with two sections of records, and a symbol of each.

@@ -6,6 +6,8 @@
 mod frame;
 mod piece;
 mod token;
+#[doc(hidden)]
+pub mod disk;
 mod options;
 mod losses;
 mod head;
