@@ -81,7 +81,7 @@ impl error::Error for PathError {
 }
 
 /// The error with its path; its kind stays.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |source| io::Error::new(source.kind(), PathError { path: path.to_owned(), source })
 }
 

@@ -18,9 +18,11 @@ pub mod journal;
 pub mod damage;
 pub mod walk;
 pub mod scan;
+pub mod folder;
 
 pub use damage::{Damage, End, Fault, FileReport, Report};
 pub use device::{Device, DeviceFile, Directory};
+pub use folder::{Folder, Locked, Session};
 pub use format::{BODY_BYTES_MAX, KIND_FIRST, Stamp};
 pub use journal::{Journal, Removed};
 pub use scan::scan;
