@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::StartError;
 use crate::limits;
+use crate::persist::Disk;
 use crate::push::{Environment, Push, Variables};
 use crate::stream::{Bounds, FRAME_HEAD_BYTES, METRICS, StreamOptions};
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub streams: StreamOptions,
     /// The bounds of some streams, and of all together.
     pub bounds: Bounds,
+    /// Where streams are kept in files; in memory alone by default. What earlier lives of the process left there is served too.
+    pub disk: Option<Disk>,
     /// Whether libp2p peers may test the bandwidth.
     pub bandwidth: bool,
     /// Attributes of the OpenTelemetry resource, beside those of the environment; these win.
@@ -57,6 +60,7 @@ impl Default for Config {
             access: Access::Public,
             streams: StreamOptions::default(),
             bounds: Bounds::default(),
+            disk: None,
             bandwidth: true,
             resource: Vec::new(),
             push: Vec::new(),
@@ -119,6 +123,9 @@ impl Config {
         if self.bounds.bytes_max < least {
             let text = format!("bounds.bytes_max is {}: wanted at least {least}, one message and its frame", self.bounds.bytes_max);
             return Err(StartError::Setting(text));
+        }
+        if let Some(disk) = &self.disk {
+            disk.validate().map_err(|text| StartError::Setting(format!("disk.{text}")))?;
         }
         self.push.iter().enumerate().try_for_each(|(index, push)| push.validate(index))
     }

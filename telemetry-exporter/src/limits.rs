@@ -46,6 +46,36 @@ pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
 /// The time after which a segment is sealed at the latest, by appending or by the tick.
 pub const SEAL_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// Bytes of all files of sessions that are over and of the present one, unless the settings say otherwise. The oldest file is removed
+/// beyond it, and counted in `telemetry_disk_files_removed`.
+pub const DISK_BYTES_MAX: u64 = 64 << 20;
+
+/// The least that the bytes of all files may be set to.
+pub const DISK_BYTES_MIN: u64 = 1 << 20;
+
+/// Bytes after which a file is sealed: an eighth of all, but at least so many.
+pub const DISK_FILE_BYTES_MIN: u64 = 64 << 10;
+
+/// The most bytes after which a file is sealed. One pass over the streams may make it larger.
+pub const DISK_FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Between two syncs of files, unless the settings say otherwise, and between two attempts after an error.
+pub const DISK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long an emission waits for its record to be synced, where it is to wait. It returns then, and is counted in
+/// `telemetry_disk_waits_ended`.
+pub const DISK_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of the text of an error of the disk that are kept.
+pub const DISK_ERROR_BYTES_MAX: usize = 1 << 10;
+
+/// Sessions that are over whose messages are read when the next begins: the newest. Of more the files stay, until they are removed to stay
+/// within the bytes of all.
+pub const PAST_SESSIONS_MAX: usize = 16;
+
+/// Sessions that are over whose files stay. The oldest are removed beyond it, and each file counted in `telemetry_disk_files_removed`.
+pub const DISK_SESSIONS_MAX: usize = 256;
+
 /// Between two looks at all streams for segments to seal and to drop, and at the snapshots that are due: the shortest interval
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
 use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE, THREADS_DEADLINE};
+use crate::persist::{self, Durability, Keeper, Recovery};
 use crate::push::{PushState, Pushers};
 use crate::service::Service;
 use crate::snapshots::Snapshots;
@@ -49,6 +50,9 @@ pub struct Running {
     pushers: Mutex<Pushers>,
     /// Held while it is stopped; a callback that is dropped then may own what asks once more.
     rest: ReentrantMutex<Cell<Option<Rest>>>,
+    recovery: Option<Recovery>,
+    /// Whose threads these are.
+    process: u32,
     #[cfg(feature = "libp2p")]
     bandwidth: bool,
 }
@@ -59,6 +63,7 @@ struct Rest {
     snapshots: Snapshots,
     accepting: Option<tokio::task::JoinHandle<()>>,
     host: Host,
+    keeper: Option<Keeper>,
 }
 
 /// Starts the telemetry of this program.
@@ -94,6 +99,11 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     registry.validate().map_err(StartError::Declare)?;
     let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
     let message_bytes_max = streams.metrics().log.options().message_bytes_max;
+    let recovery = config.disk.as_ref().map(|disk| {
+        let mut recovery = persist::recover_all(disk, config.streams.bytes_max);
+        persist::serve(&mut recovery, &streams);
+        recovery
+    });
     let exporter = StreamExporter::new(Arc::clone(&registry), Arc::clone(&streams), message_bytes_max, config.collect_every);
     let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let builder = builder.with_attributes(attributes).with_exporter(exporter.clone(), config.collect_every);
@@ -107,6 +117,15 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     if !config.push.is_empty() {
         let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
+    }
+    let keeper = match config.disk.as_ref().filter(|disk| disk.durability != Durability::Memory) {
+        Some(disk) => Some(Keeper::start(disk, &streams).map_err(StartError::Runtime)?),
+        None => None,
+    };
+    if let Some(keeper) = &keeper {
+        let declaration = Declaration::new("telemetry_disk").with_description("How keeping the streams in files goes.");
+        let watcher = keeper.watcher();
+        telemetry.property(declaration, move || watcher().to_json()).map_err(StartError::Declare)?;
     }
     let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
     // Nothing fails any more: the backlog of events is taken, and clients are.
@@ -127,7 +146,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
             let _ = tokio::task::spawn_blocking(move || telemetry.force_flush()).await;
         });
     }
-    let rest = ReentrantMutex::new(Cell::new(Some(Rest { attachment, snapshots, accepting, host })));
+    let rest = ReentrantMutex::new(Cell::new(Some(Rest { attachment, snapshots, accepting, host, keeper })));
     Ok(Running {
         telemetry,
         streams,
@@ -138,6 +157,8 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         stopping,
         pushers: Mutex::new(pushers),
         rest,
+        recovery,
+        process: std::process::id(),
         #[cfg(feature = "libp2p")]
         bandwidth: config.bandwidth,
     })
@@ -229,6 +250,11 @@ impl Running {
         Ok(())
     }
 
+    /// What earlier lives of the process had left in files, where streams are kept in them.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
+    }
+
     /// How the pushing to each collector goes, one for each of its signals. Clients have it as the property `telemetry_push`.
     pub fn push_state(&self) -> Vec<PushState> {
         self.pushers.lock().states()
@@ -251,12 +277,13 @@ impl Running {
     /// A last export that failed, requests that were cut off, or messages that no collector took; everything is stopped all the same.
     pub fn stop(&self) -> Result<(), StopError> {
         let rest = self.rest.lock();
-        let Some(Rest { attachment, snapshots, accepting, host }) = rest.take() else { return Ok(()) };
+        let Some(Rest { attachment, snapshots, accepting, host, keeper }) = rest.take() else { return Ok(()) };
         self.service.ending.store(true, Ordering::Relaxed);
         let flushed = self.telemetry.shutdown().map_err(|error| StopError::Flush(error.to_string()));
         drop(snapshots);
         drop(attachment);
         self.streams.seal();
+        drop(keeper); // which writes what is left
         self.stopping.send_replace(true);
         let began = Instant::now();
         let (done, ended) = mpsc::channel();
@@ -290,6 +317,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // The child of a fork has none of the threads, and its parent serves and stops.
+            return std::mem::forget(self.rest.lock().take());
+        }
         let _ = self.stop(); // a drop has nobody to tell
     }
 }

@@ -58,6 +58,15 @@ pub(super) fn write(out: &mut Vec<u8>, time_ns: u64, payload: impl FnOnce(&mut V
     }
 }
 
+/// Writes a frame into its place, which is as long as it.
+pub(crate) fn frame_of(place: &mut [u8], time_ns: u64, payload: &[u8]) {
+    let (head, body) = place.split_at_mut(FRAME_HEAD_BYTES);
+    let length = u32::try_from(TIME_BYTES + payload.len()).unwrap_or(u32::MAX);
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    head[4..].copy_from_slice(&time_ns.to_be_bytes());
+    body.copy_from_slice(payload);
+}
+
 /// The frames of a segment's data, or of a part of it that begins at a frame.
 ///
 /// # Errors

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use super::find;
 use super::frame::{self, FRAME_HEAD_BYTES};
 use super::head::{self, Head};
 use super::losses::Losses;
 use super::options::StreamOptions;
-use super::piece::{Piece, Position, Reason, Rejected, State};
+use super::piece::{Hole, Piece, Position, Reason, Rejected, Restored, State};
 
 /// One stream in memory.
 ///
@@ -53,9 +54,30 @@ struct Inner {
 struct Segment {
     data: Bytes,
     messages: u64,
+    /// How many messages were appended before it.
+    first_number: u64,
     first_time_ns: u64,
     /// The tick that saw its last message; none before it.
     newest: Option<Instant>,
+    /// What is missing of one that was in a file, in order.
+    holes: Vec<Hole>,
+}
+
+impl Segment {
+    fn read(&self, at: Position) -> Piece {
+        let next = Position { sequence: at.sequence + 1, offset: 0 };
+        let hole = self.holes.iter().find(|hole| hole.to.is_none_or(|to| to > at.offset));
+        if let Some(Hole { to, messages_before, .. }) = hole.filter(|hole| hole.from <= at.offset) {
+            let to = to.map_or(next, |offset| Position { offset, ..at });
+            return Piece::Gap { from: at, to, messages_before: *messages_before, reason: Reason::Lost };
+        }
+        let end = hole.map_or(self.data.len() as u64, |hole| hole.from);
+        if at.offset > end {
+            return Piece::Beyond { end: Position { offset: end, ..at } };
+        }
+        let next = hole.map_or(next, |hole| Position { offset: hole.from, ..at });
+        Piece::Data { from: at, next, data: self.data.slice(at.offset as usize..end as usize) }
+    }
 }
 
 /// Messages that are being appended together, with the lock of the log held. Dropping it lets others in and wakes the readers.
@@ -85,6 +107,25 @@ impl Log {
             left: None,
         };
         Self { options, inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    /// A log of an earlier life, which nobody appends to: its segments from this number on. `now` is when they have the age that they say.
+    pub fn restored(options: StreamOptions, first_sequence: u64, segments: Vec<Restored>, appended: u64, now: Instant) -> Self {
+        let log = Self::new(options);
+        let mut inner = log.inner.lock();
+        inner.state = State { first_sequence, head_sequence: first_sequence + segments.len() as u64, appended, ..State::default() };
+        for Restored { data, messages, first_number, first_time_ns, age, holes } in segments {
+            inner.sealed_bytes += data.len();
+            inner.state.kept += messages;
+            let newest = now.checked_sub(age).or(Some(now)); // a clock that began later knows no better
+            inner.sealed.push_back(Segment { data, messages, first_number, first_time_ns, newest, holes });
+        }
+        inner.state.dropped = appended - inner.state.kept;
+        let before = inner.sealed.front().map_or(appended, |segment| segment.first_number);
+        inner.losses.add(first_sequence, before, Reason::Dropped);
+        inner.drop_beyond(log.options.bytes_max);
+        drop(inner);
+        log
     }
 
     /// Its bounds.
@@ -176,12 +217,7 @@ impl Log {
             }
             return Piece::Data { from: at, next: end, data: Bytes::copy_from_slice(data) };
         }
-        let segment = &inner.sealed[(at.sequence - first_sequence) as usize];
-        let next = Position { sequence: at.sequence + 1, offset: 0 };
-        match usize::try_from(at.offset) {
-            Ok(offset) if offset <= segment.data.len() => Piece::Data { from: at, next, data: segment.data.slice(offset..) },
-            _ => Piece::Beyond { end: Position { sequence: at.sequence, offset: segment.data.len() as u64 } },
-        }
+        inner.sealed[(at.sequence - first_sequence) as usize].read(at)
     }
 
     /// Where the newest batch begins, and where it ends; none where nothing is held.
@@ -199,39 +235,32 @@ impl Log {
         let State { first_sequence, head_sequence, .. } = inner.state;
         let began = inner.sealed.partition_point(|segment| segment.first_time_ns < time_ns);
         let head_began = !inner.head.data.is_empty() && inner.head.first_time_ns < time_ns;
-        let (sequence, data) = if head_began && began == inner.sealed.len() {
-            (head_sequence, &inner.head.data[..])
-        } else if let Some(last) = began.checked_sub(1).and_then(|last| Some((last, inner.sealed.get(last)?))) {
-            (first_sequence + last.0 as u64, &last.1.data[..])
+        let (sequence, data, holes) = if head_began && began == inner.sealed.len() {
+            (head_sequence, &inner.head.data[..], &[][..])
+        } else if let Some((last, segment)) = began.checked_sub(1).and_then(|last| Some((last, inner.sealed.get(last)?))) {
+            (first_sequence + last as u64, &segment.data[..], &segment.holes[..])
         } else {
             return Position { sequence: first_sequence, offset: 0 };
         };
-        let mut offset = 0;
-        for frame in frame::frames(data).map_while(Result::ok) {
-            if frame.time_ns >= time_ns {
-                return Position { sequence, offset };
-            }
-            offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+        match find::at_time(data, holes, time_ns) {
+            Some(offset) => Position { sequence, offset },
+            None if sequence == head_sequence => inner.end(),
+            None => Position { sequence: sequence + 1, offset: 0 },
         }
-        if sequence == head_sequence { inner.end() } else { Position { sequence: sequence + 1, offset: 0 } }
     }
 
     /// Whether a message begins, or the data end, at this position of what is held.
     pub fn is_boundary(&self, at: Position) -> bool {
         let inner = self.inner.lock();
         let State { first_sequence, head_sequence, .. } = inner.state;
-        let data: &[u8] = match at.sequence.checked_sub(first_sequence) {
-            _ if at.offset == 0 => return true,
-            None => return true, // dropped by now: the reader is told of a gap
-            Some(index) if at.sequence < head_sequence => &inner.sealed[index as usize].data,
-            Some(_) => &inner.head.data,
-        };
-        let mut offset = 0;
-        let ends = frame::frames(data).map_while(Result::ok).map(|frame| {
-            offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-            offset
-        });
-        at.offset > data.len() as u64 || ends.take_while(|end| *end <= at.offset).any(|end| end == at.offset)
+        match at.sequence.checked_sub(first_sequence) {
+            None => true, // dropped by now: the reader is told of a gap
+            Some(index) if at.sequence < head_sequence => {
+                let Segment { data, holes, .. } = &inner.sealed[index as usize];
+                find::is_boundary(data, holes, at.offset)
+            }
+            Some(_) => find::is_boundary(&inner.head.data, &[], at.offset),
+        }
     }
 
     /// The oldest position that is held.
@@ -243,7 +272,7 @@ impl Log {
     pub fn messages_before(&self, at: Position) -> u64 {
         let inner = self.inner.lock();
         let held = at.sequence.saturating_sub(inner.state.first_sequence) as usize;
-        inner.state.dropped + inner.sealed.iter().take(held).map(|segment| segment.messages).sum::<u64>()
+        inner.sealed.get(held).map_or(inner.state.appended - inner.head.messages, |segment| segment.first_number)
     }
 
     /// Where the next message will be.
@@ -390,7 +419,8 @@ impl Inner {
         let newest = self.newest.filter(|_| messages == self.head_seen);
         let data = self.head.take();
         self.sealed_bytes += data.len();
-        self.sealed.push_back(Segment { data, messages, first_time_ns: self.head.first_time_ns, newest });
+        let (first_number, first_time_ns) = (self.state.appended - messages, self.head.first_time_ns);
+        self.sealed.push_back(Segment { data, messages, first_number, first_time_ns, newest, holes: Vec::new() });
         (self.head_began, self.head_seen) = (None, 0);
         self.state.head_sequence += 1;
     }
@@ -401,7 +431,8 @@ impl Inner {
         self.state.first_sequence += 1;
         self.state.kept -= segment.messages;
         self.state.dropped += segment.messages;
-        self.losses.add(self.state.first_sequence, self.state.dropped, reason);
+        let before = self.sealed.front().map_or(self.state.appended - self.head.messages, |next| next.first_number);
+        self.losses.add(self.state.first_sequence, before, reason);
         Some(segment.data)
     }
 

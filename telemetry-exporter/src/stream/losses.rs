@@ -13,8 +13,8 @@ pub struct Losses {
 struct Run {
     /// The first segment behind it.
     until: u64,
-    /// Messages that had been dropped by then.
-    dropped: u64,
+    /// Messages that were appended before that.
+    before: u64,
     reason: Reason,
 }
 
@@ -23,10 +23,10 @@ const RUNS_MAX: usize = 64;
 
 impl Losses {
     /// Notes that what is before this segment is gone.
-    pub fn add(&mut self, until: u64, dropped: u64, reason: Reason) {
+    pub fn add(&mut self, until: u64, before: u64, reason: Reason) {
         match self.runs.back_mut().filter(|run| run.reason == reason) {
-            Some(run) => (run.until, run.dropped) = (until, dropped),
-            None => self.runs.push_back(Run { until, dropped, reason }),
+            Some(run) => (run.until, run.before) = (until, before),
+            None => self.runs.push_back(Run { until, before, reason }),
         }
         if self.runs.len() > RUNS_MAX {
             self.runs.pop_front();
@@ -36,11 +36,11 @@ impl Losses {
         }
     }
 
-    /// Of a segment that is gone: the first behind it that is held, or was dropped for another reason; the messages that were dropped
+    /// Of a segment that is gone: the first behind it that is held, or was dropped for another reason; the messages that were appended
     /// before that; and why.
     pub fn of(&self, sequence: u64) -> (u64, u64, Reason) {
         let at = self.runs.partition_point(|run| run.until <= sequence);
-        self.runs.get(at).map_or((sequence, 0, Reason::Dropped), |run| (run.until, run.dropped, run.reason))
+        self.runs.get(at).map_or((sequence, 0, Reason::Dropped), |run| (run.until, run.before, run.reason))
     }
 }
 

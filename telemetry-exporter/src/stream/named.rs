@@ -52,6 +52,16 @@ impl NamedLog {
         }
     }
 
+    /// The template of this number, of a stream whose messages are compact, while a message that is held needs it.
+    pub(crate) fn template(&self, id: u64) -> Option<Arc<Template>> {
+        self.templates.get(id)
+    }
+
+    /// A stream of an earlier life of the process, with the templates of its messages.
+    pub(crate) fn restored(id: u32, kind: StreamKind, log: Log, templates: Templates) -> Self {
+        Self { id, kind, log, templates }
+    }
+
     pub(super) fn is_compact(&self) -> bool {
         matches!(self.kind, StreamKind::Metrics)
     }

@@ -1,5 +1,7 @@
 //! Where a reader stands in a log, and what the log answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 /// So many bytes into the data of that segment; the same before and after the segment is sealed.
@@ -54,6 +56,34 @@ pub enum Piece {
         /// The end of the log.
         end: Position,
     },
+}
+
+/// A sealed segment of an earlier life of the process, as a file has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Its frames; what is missing in between is zero.
+    pub data: Bytes,
+    /// Messages that are there.
+    pub messages: u64,
+    /// Messages that the stream had taken before it.
+    pub first_number: u64,
+    /// The time of its first message.
+    pub first_time_ns: u64,
+    /// How long ago its last message came.
+    pub age: Duration,
+    /// What is missing, in order.
+    pub holes: Vec<Hole>,
+}
+
+/// Messages of a segment that are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Where they would begin, in bytes.
+    pub from: u64,
+    /// Where the next message is; none where nothing more of the segment is there.
+    pub to: Option<u64>,
+    /// Messages that the stream had taken before the next one that is there.
+    pub messages_before: u64,
 }
 
 /// A message that is larger than the stream allows.

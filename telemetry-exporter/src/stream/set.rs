@@ -4,7 +4,7 @@
 //! time as they appear.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +34,8 @@ pub struct Streams {
     others: RwLock<Others>,
     /// What earlier lives of the process left, the oldest first.
     past: RwLock<Vec<Life>>,
+    /// Waits until what was appended is kept as surely as the program wants it.
+    acknowledge: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Held by who makes room.
     making_room: Mutex<()>,
 }
@@ -48,8 +50,9 @@ impl Streams {
     /// The streams of a registry's declarations, with these options where the bounds say nothing else.
     pub fn new(registry: Arc<Registry>, options: StreamOptions, bounds: Bounds) -> Arc<Self> {
         let metrics = Arc::new(NamedLog::new(0, StreamKind::Metrics, bounds.resolve(&options, METRICS)));
-        let (others, past, making_room) = Default::default();
-        let streams = Arc::new(Self { options, bounds, session: Uuid::new_v4(), registry, metrics, others, past, making_room });
+        let (others, past, acknowledge, making_room) = Default::default();
+        let streams =
+            Arc::new(Self { options, bounds, session: Uuid::new_v4(), registry, metrics, others, past, acknowledge, making_room });
         streams.update();
         streams
     }
@@ -75,6 +78,16 @@ impl Streams {
             };
             others.add(entry.name(), kind, || self.bounds.resolve(&self.options, entry.name()));
         }
+    }
+
+    /// Adds what an earlier life left; the oldest come first.
+    pub(crate) fn add_past(&self, life: Life) {
+        self.past.write().push(life);
+    }
+
+    /// Has every event wait for this after it was appended.
+    pub(crate) fn acknowledge_by(&self, wait: impl Fn() + Send + Sync + 'static) {
+        let _the_first_stays = self.acknowledge.set(Box::new(wait));
     }
 
     /// Which life of the process these are of: random.
@@ -223,5 +236,8 @@ impl Others {
 impl Sink for Streams {
     fn event(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
         let _counted = self.append(entry, time_ns, json);
+        if let Some(wait) = self.acknowledge.get() {
+            wait();
+        }
     }
 }

@@ -72,6 +72,19 @@ impl Templates {
         }
     }
 
+    /// Keeps a template that has this number; it is much like that of the number `before`.
+    pub fn keep(&self, id: u64, template: &Arc<Template>, before: (u64, &Template), sequence: u64) {
+        let mut inner = self.inner.lock();
+        if !inner.need(id, sequence) {
+            inner.put(id, template, before, sequence);
+        }
+    }
+
+    /// Notes that this segment needs it.
+    pub fn need(&self, id: u64, sequence: u64) {
+        self.inner.lock().need(id, sequence);
+    }
+
     /// The template of this number, if it is kept.
     pub fn get(&self, id: u64) -> Option<Arc<Template>> {
         self.inner.lock().get(id)

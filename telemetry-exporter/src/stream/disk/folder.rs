@@ -14,6 +14,13 @@ use super::device::{Directory, at};
 const SESSION: &str = "session";
 const LOCK: &str = "lock";
 
+impl Session {
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The folder of all sessions.
 #[derive(Clone, Debug)]
 pub struct Folder {
