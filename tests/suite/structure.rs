@@ -74,7 +74,15 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "telemetry-exporter",
         &["std::fs", "OpenOptions", "File::"],
-        &["catalogue/binary.rs", "catalogue/lock.rs", "client/place.rs", "cli/deliver.rs", "process/reading.rs", "push/tls.rs", "stream/disk/device.rs"],
+        &[
+            "catalogue/binary.rs",
+            "catalogue/lock.rs",
+            "client/place.rs",
+            "cli/deliver.rs",
+            "process/reading.rs",
+            "push/tls.rs",
+            "stream/disk/device.rs",
+        ],
     ),
     ("telemetry-exporter", &["nix::", "\"/proc"], &["process/reading.rs"]),
     ("telemetry-exporter", &["RuntimeMetrics"], &["runtime.rs"]),
