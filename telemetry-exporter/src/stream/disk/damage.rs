@@ -115,7 +115,7 @@ impl fmt::Display for Damage {
             Fault::Record { wanted } => write!(f, "no record of index {wanted} at byte {offset}")?,
             Fault::Trailing { bytes } => write!(f, "{bytes} bytes after the footer, at byte {offset}")?,
             Fault::Footer => write!(f, "no footer at byte {offset}, wanted one: the next file says that it was sealed")?,
-            Fault::Missing { from, to } => write!(f, "the record at byte {offset} is that of index {to}, wanted {from}")?,
+            Fault::Missing { from, to } => write!(f, "index {to} is next at byte {offset}, wanted {from}")?,
             Fault::Magic { found } => write!(f, "begins with {}, wanted {}", hex(found), hex(&super::format::MAGIC))?,
             Fault::Version { found } => write!(f, "is of version {found} of the format, wanted {VERSION}")?,
             Fault::Header => write!(f, "the header at byte {offset} contradicts itself")?,

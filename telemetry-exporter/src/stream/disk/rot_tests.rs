@@ -156,6 +156,15 @@ fn a_file_that_is_missing_is_a_hole_and_the_first_ones_are_a_shorter_session() {
 }
 
 #[test]
+fn a_file_that_was_cut_within_its_header_behind_one_that_is_missing_has_the_hole_at_its_end() {
+    let store = small();
+    store.folder.remove(&file_name(3)).expect("it is there");
+    store.folder.rot(&file_name(4), |data| data.truncate(100));
+    let (_, report) = store.scan();
+    assert_eq!(report.damages[0].to_string(), "00000004.telemetry: index 21 is next at byte 100, wanted 14; 7 records are lost");
+}
+
+#[test]
 fn a_file_of_another_place_or_kind_is_told_and_not_read() {
     for (name, copy, error) in [
         ("00000005.telemetry", "00000002.telemetry", "00000005.telemetry: is file 2, wanted 5 as its name says"),
@@ -238,7 +247,7 @@ fn a_whole_record_of_an_index_that_was_or_cannot_be_is_none() {
     let wanted = [
         "00000001.telemetry: no record of index 2 at byte 208; no record is lost",
         "00000001.telemetry: no record of index 3 at byte 280; no record is lost",
-        "00000001.telemetry: the record at byte 352 is that of index 6, wanted 4; 2 records are lost",
+        "00000001.telemetry: index 6 is next at byte 352, wanted 4; 2 records are lost",
     ];
     assert_eq!(damages, wanted);
 }

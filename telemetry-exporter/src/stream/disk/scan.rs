@@ -202,8 +202,9 @@ impl Scan {
             }
         }
         if hole.durable() > 0 {
-            let missing = Fault::Missing { from: hole.from, to: hole.to };
-            self.damage(self.report.files.len() - 1, RECORDS_AT, missing, Some(hole.durable()));
+            let (file, missing) = (self.report.files.len() - 1, Fault::Missing { from: hole.from, to: hole.to });
+            let at = RECORDS_AT.min(self.report.files[file].bytes as usize); // it may have been cut
+            self.damage(file, at, missing, Some(hole.durable()));
         }
     }
 
