@@ -2,8 +2,9 @@
 //! `tracing-subscriber`.
 //!
 //! The floor, `plain`, is `serde_json::to_writer` into a `Vec` that is used again. `telemetry/event` is stored in a stream of the
-//! exporter's; `telemetry/backlog` has no sink, so that the oldest is dropped. `tracing/event` has the same fields, no span, and a
-//! writer that forgets what it has as often as a segment is sealed. Nothing is read meanwhile, and nothing leaves the process.
+//! exporter's. `tracing/event` has the same fields, no span, and a writer that forgets what it has as often as a segment is sealed;
+//! `telemetry/forgotten` has such a sink too. `telemetry/backlog` has none, so that the oldest is dropped. Nothing is read meanwhile,
+//! and nothing leaves the process.
 //!
 //! After the lines of the harness, which also tells the arguments: how many times the floor an event takes, how many times that
 //! `tracing` takes, and for each case the allocations of 100,000 events, after as many.
@@ -15,7 +16,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use serde::Serialize;
-use telemetry_core::{Event, Registry, Sink, Telemetry, event};
+use telemetry_core::{EntryRef, Event, Outlet, Registry, Sink, Telemetry, event};
 use telemetry_exporter::StreamOptions;
 use telemetry_exporter::limits::SEGMENT_BYTES;
 use telemetry_exporter::stream::{Bounds, Streams};
@@ -126,6 +127,7 @@ fn trace() {
 }
 
 /// What takes the lines of `tracing`.
+#[derive(Default)]
 struct Forgetful(Vec<u8>);
 
 impl Write for Forgetful {
@@ -142,6 +144,42 @@ impl Write for Forgetful {
     }
 }
 
+/// A sink of the declarations of run time alone.
+#[derive(Default)]
+struct Forgetting(Arc<Forgotten>);
+
+#[derive(Default)]
+struct Forgotten(Mutex<Forgetful>);
+
+/// Takes what the streams have.
+struct Nothing;
+
+impl Sink for Forgetting {
+    fn event(&self, _: &EntryRef, _: u64, _: &[u8]) {}
+
+    fn outlet(self: Arc<Self>, entry: &EntryRef) -> Option<Arc<dyn Outlet>> {
+        match entry {
+            EntryRef::Linked(_) => Some(Arc::new(Nothing)),
+            EntryRef::Runtime(_) => Some(self.0.clone()),
+        }
+    }
+}
+
+impl Outlet for Forgotten {
+    fn event(&self, time_ns: u64, json: &[u8]) {
+        let mut lines = self.0.lock().expect("no panic");
+        lines.write_all(&time_ns.to_be_bytes()).and_then(|()| lines.write_all(json)).expect("there is room");
+    }
+}
+
+impl Outlet for Nothing {
+    fn event(&self, _: u64, _: &[u8]) {}
+}
+
+fn leaked(operation: impl Fn() + Send + Sync + 'static) -> &'static (dyn Fn() + Send + Sync) {
+    Box::leak(Box::new(operation))
+}
+
 /// Events whose allocations are counted: several segments of them.
 const COUNTED: usize = 100_000;
 
@@ -156,26 +194,29 @@ fn main() {
     let registry = Registry::new();
     let streams: Arc<dyn Sink> = Streams::new(Arc::clone(&registry), StreamOptions::default(), Bounds::default());
     let _attached = registry.attach(&streams);
-    let telemetry = Telemetry::builder().build().expect("the declarations are valid");
-    let nowhere: Event<Transfer> = telemetry.event("bench_nowhere").expect("declared");
-    let backlog = move || nowhere.emit(black_box(&TRANSFER));
-    let backlog: &'static (dyn Fn() + Send + Sync) = Box::leak(Box::new(backlog));
+    let declared = |name: &'static str| {
+        let telemetry = Telemetry::builder().build().expect("the declarations are valid");
+        let event: Event<Transfer> = telemetry.event(name).expect("declared");
+        (telemetry, event)
+    };
+    let (without, event) = declared("bench_backlog");
+    let backlog = leaked(move || event.emit(black_box(&TRANSFER)));
+    let (with, event) = declared("bench_forgotten");
+    let forgotten = leaked(move || event.emit(black_box(&TRANSFER)));
+    let sink: Arc<dyn Sink> = Arc::new(Forgetting::default());
+    let _attached_too = with.registry().attach(&sink);
     // The least that it writes: no span, and the fields beside the time, the level and the target.
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    lines.with_writer(Mutex::new(Forgetful(Vec::new()))).init();
+    lines.with_writer(Mutex::new(Forgetful::default())).init();
 
-    let cases: [(&str, &str, &(dyn Fn() + Send + Sync)); 4] = [
+    let cases: [(&str, &str, &'static (dyn Fn() + Send + Sync)); 5] = [
         (FLOOR, "event", &serialise),
         ("telemetry", "event", &emit),
         ("tracing", "event", &trace),
+        ("telemetry", "forgotten", forgotten),
         ("telemetry", "backlog", backlog),
     ];
-    let lines = vec![
-        Case::new(FLOOR, "event", serialise),
-        Case::new("telemetry", "event", emit),
-        Case::new("tracing", "event", trace),
-        Case::new("telemetry", "backlog", backlog),
-    ];
+    let lines = cases.into_iter().map(|(subject, case, operation)| Case::new(subject, case, operation)).collect();
     let lines = harness::main(lines, &[1, 2]);
     println!("\nthreads\ttelemetry / plain\ttracing / telemetry");
     for threads in [1, 2] {
@@ -187,8 +228,10 @@ fn main() {
         }
     }
     println!("\nsubject/case\tallocations of {COUNTED}");
-    for (subject, case, operation) in cases {
+    let was_timed = |subject, case| lines.iter().any(|line| (line.subject, line.case) == (subject, case));
+    for (subject, case, operation) in cases.into_iter().filter(|(subject, case, _)| was_timed(*subject, *case)) {
         println!("{subject}/{case}\t{}", allocations(operation));
     }
+    drop((with, without));
     println!("\nbytes of JSON\t{}", serde_json::to_vec(&*TRANSFER).map_or(0, |json| json.len()));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
-use telemetry_core::{Counter, EntryRef, Kind, Labels, Registry, Sink, metric};
+use telemetry_core::{Counter, EntryRef, Kind, Labels, Outlet, Registry, Sink, metric};
 use uuid::Uuid;
 
 use super::named::{Lanes, Life, METRICS, Message, NamedLog, StreamKind};
@@ -223,5 +223,22 @@ impl Others {
 impl Sink for Streams {
     fn event(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
         let _counted = self.append(entry, time_ns, json);
+    }
+
+    fn outlet(self: Arc<Self>, entry: &EntryRef) -> Option<Arc<dyn Outlet>> {
+        let stream = self.by_name(entry.name())?;
+        Some(Arc::new(Emitted { streams: self, stream }))
+    }
+}
+
+/// The stream of an event, found once.
+struct Emitted {
+    streams: Arc<Streams>,
+    stream: Arc<NamedLog>,
+}
+
+impl Outlet for Emitted {
+    fn event(&self, time_ns: u64, json: &[u8]) {
+        let _counted = self.streams.append_to(&self.stream, time_ns, json);
     }
 }
