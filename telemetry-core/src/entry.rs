@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -51,12 +51,14 @@ pub struct Entry {
     pub(crate) turn: Turn,
     failures: AtomicU64,
     last_failure: Mutex<Option<String>>,
+    /// Of an event: where its hub has the outlets for it; 0 before it is first emitted into a sink. A hub gives it, under its lock.
+    pub(crate) slot: AtomicUsize,
 }
 
 impl Entry {
     pub(crate) fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
-        let (failures, last_failure) = (AtomicU64::new(0), Mutex::new(None));
-        Self { declaration, kind, item, schema: None, turn: Turn::default(), failures, last_failure }
+        let (failures, last_failure, slot) = (AtomicU64::new(0), Mutex::new(None), AtomicUsize::new(0));
+        Self { declaration, kind, item, schema: None, turn: Turn::default(), failures, last_failure, slot }
     }
 
     pub(crate) fn with_schema(mut self, schema: Option<Schema>) -> Self {

@@ -60,6 +60,7 @@ mod entry;
 pub mod element;
 pub mod callback;
 mod hub;
+mod json;
 mod event;
 #[doc(hidden)]
 pub mod rivals;
@@ -81,7 +82,7 @@ pub use declaration::{Declaration, Kind, MetricKind, Place, Scope};
 pub use entry::{Entry, EntryRef};
 pub use error::DeclareError;
 pub use event::Event;
-pub use hub::{Attachment, Sink};
+pub use hub::{Attachment, Outlet, Sink};
 pub use label::{Label, LabelSet};
 #[doc(hidden)]
 pub use metric::Unlabelled;

@@ -1,7 +1,9 @@
-//! A collection whose series are those of the one before takes no memory: a program of its own, whose allocator counts.
+//! A collection whose series are those of the one before takes no memory, and an event none but for a new segment: a program of its
+//! own, whose allocator counts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -9,9 +11,13 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
 use telemetry_core::collect::{Collector, Frame};
-use telemetry_core::{Counter, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, Telemetry, UpDownCounter, metric};
+use telemetry_core::{
+    Counter, Event, FloatCounter, FloatGauge, Gauge, Histogram, Labels, Registry, Sink, Telemetry, UpDownCounter, event, metric,
+};
+use telemetry_exporter::StreamOptions;
 use telemetry_exporter::limits::MESSAGE_BYTES_MAX;
 use telemetry_exporter::otlp::Encoder;
+use telemetry_exporter::stream::{Bounds, Streams};
 
 thread_local!(static TAKEN: Cell<usize> = const { Cell::new(0) });
 
@@ -127,4 +133,38 @@ fn a_collection_of_the_same_series_takes_no_memory_and_tells_the_new_values() {
         assert!(taken > 0 || round > 1, "the allocator counts");
     }
     assert!(layouts.windows(2).all(|two| two[0] == two[1]), "{layouts:?}");
+}
+
+#[derive(serde::Serialize)]
+struct Joined {
+    peer: String,
+    round: usize,
+    share: f64,
+}
+
+/// .
+#[event(name = "steady_joined")]
+static JOINED: Event<Joined>;
+
+#[test]
+fn an_event_takes_no_memory_but_where_its_segment_is_full() {
+    let registry = Registry::new();
+    let options = StreamOptions { bytes_max: 1 << 20, segment_bytes: 1 << 18, ..StreamOptions::default() };
+    let streams = Streams::new(Arc::clone(&registry), options, Bounds::default());
+    let sink: Arc<dyn Sink> = streams.clone();
+    let _attached = registry.attach(&sink);
+    let sealed = || streams.by_name("steady_joined").expect("a stream").log.state().head_sequence;
+    for peer_bytes in [1, 100, 30_000] {
+        let mut joined = Joined { peer: "p".repeat(peer_bytes), round: 0, share: 0.1 };
+        for round in 0..40_000_000 / (peer_bytes + 1_000) {
+            joined.round = round;
+            let before = (sealed(), TAKEN.get());
+            JOINED.emit(&joined);
+            // At first all of it is new: the buffer of the thread, the stream and the room of its segments.
+            let is_steady = round * (peer_bytes + 20) > 4 << 20;
+            let (is_full, taken) = (sealed() > before.0, TAKEN.get() - before.1);
+            assert!(taken == 0 || is_full || !is_steady, "round {round} of {peer_bytes} bytes took memory {taken} times");
+        }
+        assert!(sealed() > 1);
+    }
 }

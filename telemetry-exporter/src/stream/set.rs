@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
-use telemetry_core::{Counter, EntryRef, Kind, Labels, Registry, Sink, metric};
+use telemetry_core::{Counter, EntryRef, Kind, Labels, Outlet, Registry, Sink, metric};
 use uuid::Uuid;
 
 use super::named::{Lanes, Life, METRICS, Message, NamedLog, StreamKind};
@@ -88,6 +88,14 @@ impl Streams {
     /// Has every event wait for this after it was appended.
     pub(crate) fn acknowledge_by(&self, wait: impl Fn() + Send + Sync + 'static) {
         let _the_first_stays = self.acknowledge.set(Box::new(wait));
+    }
+
+    /// Waits until what was appended is kept as surely as the program wants it.
+    #[inline]
+    fn acknowledged(&self) {
+        if let Some(wait) = self.acknowledge.get() {
+            wait();
+        }
     }
 
     /// Which life of the process these are of: random.
@@ -236,8 +244,24 @@ impl Others {
 impl Sink for Streams {
     fn event(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
         let _counted = self.append(entry, time_ns, json);
-        if let Some(wait) = self.acknowledge.get() {
-            wait();
-        }
+        self.acknowledged();
+    }
+
+    fn outlet(self: Arc<Self>, entry: &EntryRef) -> Option<Arc<dyn Outlet>> {
+        let stream = self.by_name(entry.name())?;
+        Some(Arc::new(Emitted { streams: self, stream }))
+    }
+}
+
+/// The stream of an event, found once.
+struct Emitted {
+    streams: Arc<Streams>,
+    stream: Arc<NamedLog>,
+}
+
+impl Outlet for Emitted {
+    fn event(&self, time_ns: u64, json: &[u8]) {
+        let _counted = self.streams.append_to(&self.stream, time_ns, json);
+        self.streams.acknowledged();
     }
 }
