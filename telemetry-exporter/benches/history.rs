@@ -37,6 +37,9 @@ static DURATION: Histogram<Call>;
 #[metric(name = "bench_latency", unit = "s", max_series = 20000)]
 static LATENCY: Histogram<Call>;
 
+/// Records something in the series of this number.
+type Record<'a> = &'a dyn Fn(usize, &mut Dice);
+
 const HOUR: usize = 3_600;
 
 /// The same numbers in each run.
@@ -68,7 +71,7 @@ fn main() {
     let gauge = |n: usize, dice: &mut Dice| FREE.with(labels(n)).set(dice.below(1 << 40) as f64 / 1024.0);
     let explicit = |n: usize, dice: &mut Dice| DURATION.with(labels(n)).record((1 + dice.below(400)) as f64 / 40.0);
     let exponential = |n: usize, dice: &mut Dice| LATENCY.with(labels(n)).record((1 + dice.below(400)) as f64 / 40.0);
-    let cases: [(&str, usize, &str, &dyn Fn(usize, &mut Dice)); 6] = [
+    let cases: [(&str, usize, &str, Record<'_>); 6] = [
         ("counters", 1_000, "bench_requests", &counter),
         ("counters", 100, "bench_requests", &counter),
         ("counters", 10_000, "bench_requests", &counter),
@@ -84,7 +87,7 @@ fn main() {
     }
 }
 
-fn measure(case: &str, series: usize, name: &str, record: &dyn Fn(usize, &mut Dice), rounds: usize) {
+fn measure(case: &str, series: usize, name: &str, record: Record<'_>, rounds: usize) {
     let registry = Registry::new();
     let options = StreamOptions { bytes_max: 1 << 30, ..StreamOptions::default() };
     let mut bounds = Bounds::default();

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn each_body_comes_back_and_what_is_none_is_an_error() {
         let at = Position { sequence: 300, offset: 70_000 };
-        let mut bodies = vec![(STREAM, Vec::new()), (TEMPLATE, Vec::new()), (MESSAGE, Vec::new()), (MISSED, Vec::new())];
+        let mut bodies = [(STREAM, Vec::new()), (TEMPLATE, Vec::new()), (MESSAGE, Vec::new()), (MISSED, Vec::new())];
         stream(&mut bodies[0].1, 7, Kind::Event, "libp2p_ping");
         template(&mut bodies[1].1, 500, 499);
         bodies[1].1.extend_from_slice(b"change");

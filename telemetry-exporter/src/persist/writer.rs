@@ -9,7 +9,7 @@ use super::body::{self, Kind};
 use super::own;
 use super::settings::Disk;
 use crate::compact::{Head, Template};
-use crate::stream::disk::{Folder, Journal, Locked, Stamp};
+use crate::stream::disk::{Device, Folder, Journal, Locked, Stamp};
 use crate::stream::{FRAME_HEAD_BYTES, Frame, NamedLog, Piece, Position, Streams, frames};
 
 /// The files of this session.
@@ -27,7 +27,7 @@ pub struct Writer {
     templates: std::collections::HashSet<u64>,
     /// For one body after the other.
     body: Vec<u8>,
-    _locked: Locked,
+    locked: Option<Locked>,
 }
 
 /// How often that is written which many messages need, so that no damage of one record costs more than what it says.
@@ -60,11 +60,24 @@ impl Writer {
         let folder = Folder::new(&disk.dir);
         let began_ms = telemetry_core::clock::now_ns() / 1_000_000;
         let session = streams.session().into_bytes();
-        let (_, directory, locked) = folder.begin(began_ms, session)?;
-        let journal = Journal::create(Arc::new(directory), session, disk.file_bytes(), Stamp::now)?;
+        let (session, directory, locked) = folder.begin(began_ms, session)?;
+        match Self::on(Arc::new(directory), disk, streams) {
+            Ok(writer) => Ok(Self { locked: Some(locked), ..writer }),
+            Err(error) => {
+                let _ = folder.remove(&session, locked); // or each attempt would leave a folder
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins a session on this device, of which nobody keeps others.
+    ///
+    /// # Errors
+    /// Its first file cannot be had.
+    pub fn on(device: Arc<dyn Device>, disk: &Disk, streams: &Arc<Streams>) -> io::Result<Self> {
         Ok(Self {
-            journal,
-            folder,
+            journal: Journal::create(device, streams.session().into_bytes(), disk.file_bytes(), Stamp::now)?,
+            folder: Folder::new(&disk.dir),
             disk: disk.clone(),
             streams: Arc::clone(streams),
             tails: HashMap::new(),
@@ -72,7 +85,7 @@ impl Writer {
             last_template: Default::default(),
             templates: Default::default(),
             body: Vec::new(),
-            _locked: locked,
+            locked: None,
         })
     }
 

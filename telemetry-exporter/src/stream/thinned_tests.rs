@@ -36,7 +36,7 @@ impl AsRef<[u8]> for Said {
             let mut bytes = [0; 4_000];
             let mut n = 0;
             while n < 4_000 {
-                bytes[n] = if n % 4 < 2 { 0 } else { (n / 4 >> (8 * (n % 4 - 2))) as u8 };
+                bytes[n] = if n % 4 < 2 { 0 } else { ((n / 4) >> (8 * (n % 4 - 2))) as u8 };
                 n += 1;
             }
             bytes
