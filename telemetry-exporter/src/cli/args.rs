@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// What looks at binaries, and so has no program to ask.
-const OF_BINARIES: [&str; 4] = ["list", "diff", "check", "dashboard"];
+/// What looks at files, and so has no program to ask.
+const OF_FILES: [&str; 6] = ["list", "diff", "check", "dashboard", "dump", "verify"];
 
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
@@ -34,11 +34,11 @@ pub fn parse() -> Args {
     Args::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
 }
 
-/// The whole command line. The help of what looks at binaries does not offer what tells where a program is.
+/// The whole command line. The help of what looks at files does not offer what tells where a program is.
 fn command() -> clap::Command {
     let mut command = Args::command();
     command.build(); // gives the global arguments to the commands
-    for name in OF_BINARIES {
+    for name in OF_FILES {
         command = command.mut_subcommand(name, |command| {
             command.mut_args(|arg| if ["host", "peer"].contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
         });
@@ -146,6 +146,19 @@ pub enum Command {
         #[arg(long, value_name = "UID")]
         datasource: Option<String>,
     },
+    /// Prints the messages in the files of a program, which need not run any more: session by session, and stream by stream.
+    Dump {
+        /// The folder of all sessions, that of one, or one file.
+        path: PathBuf,
+        /// Only this stream.
+        #[arg(long, value_name = "NAME")]
+        stream: Option<String>,
+    },
+    /// Says what is in the files of a program and how they ended, with all that is damaged; fails where anything is lost.
+    Verify {
+        /// The folder of all sessions, that of one, or one file.
+        path: PathBuf,
+    },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {
         /// One stream; all where none is named.
@@ -202,9 +215,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_help_of_what_looks_at_binaries_offers_no_host() {
+    fn the_help_of_what_looks_at_files_offers_no_host() {
         let mut command = command();
-        for name in OF_BINARIES {
+        for name in OF_FILES {
             let help = command.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
             assert!(!help.contains("--host") && !help.contains("--peer") && help.contains("--json"), "{help}");
         }

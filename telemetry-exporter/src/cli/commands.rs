@@ -9,6 +9,7 @@ use super::CliError;
 use super::args::{Args, Command, Span};
 use super::binaries;
 use super::deliver::{self, Reader};
+use super::files;
 use super::output::{labels, one_line, table, value};
 use super::target::Target;
 use crate::client::{Client, PullOptions, view};
@@ -28,6 +29,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Dashboard { binary, title, datasource } => {
             return binaries::grafana(binary, title.as_deref(), datasource.as_deref());
         }
+        Command::Dump { path, stream } => return files::dump(path, stream.as_deref(), json),
+        Command::Verify { path } => return files::verify(path, json),
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -68,6 +71,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         | Command::Diff { .. }
         | Command::Check { .. }
         | Command::Dashboard { .. }
+        | Command::Dump { .. }
+        | Command::Verify { .. }
         | Command::Follow { .. } => Ok(()),
     }
 }

@@ -9,19 +9,16 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::CliError;
 use super::args::Keep;
-use super::output::{labels, time, value};
+use super::line::{gap, line, place_text};
 use super::target::Target;
-use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled, view};
+use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled};
 use crate::limits::STREAMS_PER_CONNECTION_MAX;
-use crate::stream::{METRICS, Position};
+use crate::stream::METRICS;
 
 /// The wait before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(500);
@@ -62,7 +59,7 @@ impl Reader {
     pub fn print(&mut self, stream: &str, messages: &[Message]) -> Result<(), CliError> {
         let mut text = Vec::new();
         for message in messages {
-            self.line(&mut text, stream, None, message)?;
+            line(&mut text, self.json, stream, None, message)?;
         }
         self.write(&text)
     }
@@ -73,7 +70,7 @@ impl Reader {
         match pulled {
             Pulled::Messages { stream, session, messages, .. } => {
                 for message in messages {
-                    self.line(&mut text, stream, Some((session, message.at)), message)?;
+                    line(&mut text, self.json, stream, Some((session, message.at)), message)?;
                 }
             }
             Pulled::Gap { stream, session, from, to, messages_before, reason } => {
@@ -85,9 +82,7 @@ impl Reader {
                     eprintln!("telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}");
                 }
                 if self.json {
-                    let gap =
-                        json!({ "reason": reason.as_str(), "from": from_text, "to": to_text, "messages_before": messages_before });
-                    writeln!(text, "{}", json!({ "stream": stream, "session": session, "gap": gap }))?;
+                    gap(&mut text, stream, session, (*from, *to), *messages_before, reason.as_str())?;
                 }
             }
         }
@@ -110,35 +105,6 @@ impl Reader {
             let mut out = io::stdout().lock();
             out.write_all(text)?;
             out.flush()?;
-        }
-        Ok(())
-    }
-
-    fn line(&self, out: &mut Vec<u8>, stream: &str, at: Option<(&String, Position)>, message: &Message) -> Result<(), CliError> {
-        if self.json {
-            let line = Line {
-                at: at.map(|(_, at)| place_text(at)),
-                message: content(stream, message)?,
-                session: at.map(|(session, _)| session),
-                stream,
-                time_ns: message.time_ns,
-            };
-            serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
-            out.push(b'\n');
-            return Ok(());
-        }
-        if stream == METRICS {
-            return self.metrics(out, message);
-        }
-        Ok(writeln!(out, "{}  {stream}  {}", time(message.time_ns), String::from_utf8_lossy(&message.payload))?)
-    }
-
-    fn metrics(&self, out: &mut Vec<u8>, message: &Message) -> Result<(), CliError> {
-        let time = time(message.time_ns);
-        for metric in view::metrics(message)? {
-            for point in &metric.points {
-                writeln!(out, "{time}  {}{}  {} {}", metric.name, labels(&point.labels), value(&point.value), metric.unit)?;
-            }
         }
         Ok(())
     }
@@ -168,31 +134,6 @@ fn continued(output: &Path, path: &Path, place: &mut Place) -> Result<File, CliE
     (place.output, place.output_bytes) = (Some(output), Some(kept));
     place.save(path)?;
     Ok(file)
-}
-
-/// One message in JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<String>,
-    message: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<&'a String>,
-    stream: &'a str,
-    time_ns: u64,
-}
-
-/// The message as JSON: the metrics of a collection, or what the program wrote, as it wrote it.
-fn content(stream: &str, message: &Message) -> Result<Box<RawValue>, CliError> {
-    let told = |error: serde_json::Error| CliError::Other(format!("a message of \"{stream}\" is no JSON: {error}"));
-    if stream == METRICS {
-        return serde_json::value::to_raw_value(&view::metrics(message)?).map_err(told);
-    }
-    serde_json::from_slice(&message.payload).map_err(told)
-}
-
-fn place_text(position: Position) -> String {
-    format!("{}+{}", position.sequence, position.offset)
 }
 
 /// Follows one stream, or all, and connects again when the connection breaks.

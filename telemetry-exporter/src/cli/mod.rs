@@ -4,6 +4,8 @@ mod args;
 mod binaries;
 mod commands;
 mod deliver;
+mod files;
+mod line;
 mod output;
 mod target;
 

@@ -17,6 +17,6 @@ mod rebuild;
 mod recover;
 
 pub use keeper::{Keeper, KeeperState};
-pub use recover::{Found, RecoveredSession, RecoveredStream, Recovery, read, recover};
+pub use recover::{Found, RecoveredSession, RecoveredStream, Recovery, look, read, recover};
 pub(crate) use recover::{recover_all, serve};
 pub use settings::{Disk, Durability};

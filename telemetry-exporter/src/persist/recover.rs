@@ -14,7 +14,7 @@ use super::own;
 use super::rebuild::{Rebuilt, Stream};
 use super::settings::Disk;
 use crate::limits::{DISK_SESSIONS_MAX, PAST_SESSIONS_MAX};
-use crate::stream::disk::{self, Device, Folder, Report};
+use crate::stream::disk::{self, Device, Directory, Folder, Only, Report};
 use crate::stream::{
     FRAME_HEAD_BYTES, Life, Log, NamedLog, Piece, Position, Reader, Restored, StreamKind, Streams, Templates, frames,
 };
@@ -182,6 +182,23 @@ pub fn read(device: &dyn Device, path: &Path, stream_bytes_max: Option<usize>) -
         malformed: rebuilt.malformed,
         templates: rebuilt.templates,
     })
+}
+
+/// Reads all that there is, of processes that live too: of the folder of all sessions, of that of one, or of one file.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn look(path: &Path) -> io::Result<Vec<RecoveredSession>> {
+    if let Some(file) = Only::open(path)? {
+        return Ok(vec![read(&file, path, None)?]);
+    }
+    let folder = Folder::new(path);
+    let sessions = folder.sessions()?;
+    if sessions.is_empty() {
+        let session = read(&Directory::open(path)?, path, None)?;
+        return Ok(Vec::from_iter(Some(session).filter(|session| !session.report.files.is_empty())));
+    }
+    sessions.iter().map(|session| read(&folder.open(session)?, session.path(), None)).collect()
 }
 
 /// Serves what earlier sessions left beside these streams: of those that are declared now, as long as it is within their windows.

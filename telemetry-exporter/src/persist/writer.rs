@@ -27,7 +27,7 @@ pub struct Writer {
     templates: std::collections::HashSet<u64>,
     /// For one body after the other.
     body: Vec<u8>,
-    locked: Option<Locked>,
+    _locked: Option<Locked>,
 }
 
 /// How often that is written which many messages need, so that no damage of one record costs more than what it says.
@@ -62,7 +62,7 @@ impl Writer {
         let session = streams.session().into_bytes();
         let (session, directory, locked) = folder.begin(began_ms, session)?;
         match Self::on(Arc::new(directory), disk, streams) {
-            Ok(writer) => Ok(Self { locked: Some(locked), ..writer }),
+            Ok(writer) => Ok(Self { _locked: Some(locked), ..writer }),
             Err(error) => {
                 let _ = folder.remove(&session, locked); // or each attempt would leave a folder
                 Err(error)
@@ -85,7 +85,7 @@ impl Writer {
             last_template: Default::default(),
             templates: Default::default(),
             body: Vec::new(),
-            locked: None,
+            _locked: None,
         })
     }
 

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
+use super::format::{file_name, file_number};
+
 /// The folder of one session.
 pub trait Device: Send + Sync {
     /// A new and empty file. Its name is durable after [`sync_dir`](Self::sync_dir).
@@ -126,6 +128,52 @@ impl Directory {
             return Err(at(&path)(io::ErrorKind::NotADirectory.into()));
         }
         Ok(Self { path })
+    }
+}
+
+/// One file of a folder, which is read alone.
+pub struct Only {
+    directory: Directory,
+    name: String,
+}
+
+impl Only {
+    /// This file; none where it is a folder.
+    ///
+    /// # Errors
+    /// It is not there, or its name is none of a file of a session.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        if fs::metadata(path).map_err(at(path))?.is_dir() {
+            return Ok(None);
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| file_number(name).is_some());
+        let wanted = || io::Error::new(io::ErrorKind::InvalidInput, format!("wanted a name such as {}", file_name(1)));
+        let name = name.ok_or_else(wanted).map_err(at(path))?.to_owned();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Some(Self { directory: Directory::open(folder)?, name }))
+    }
+}
+
+impl Device for Only {
+    fn create(&self, name: &str) -> io::Result<Box<dyn DeviceFile>> {
+        Err(at(&self.directory.path.join(name))(io::ErrorKind::ReadOnlyFilesystem.into()))
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        let files = self.directory.list()?;
+        Ok(files.into_iter().filter(|(name, _)| *name == self.name).collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.directory.read(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Err(at(&self.directory.path.join(name))(io::ErrorKind::ReadOnlyFilesystem.into()))
     }
 }
 

@@ -12,8 +12,8 @@
 //!
 //! The bytes are told in FORMAT.md.
 
-pub mod device;
 pub mod format;
+pub mod device;
 pub mod journal;
 pub mod damage;
 pub mod walk;
@@ -21,7 +21,7 @@ pub mod scan;
 pub mod folder;
 
 pub use damage::{Damage, End, Fault, FileReport, Report};
-pub use device::{Device, DeviceFile, Directory};
+pub use device::{Device, DeviceFile, Directory, Only};
 pub use folder::{Folder, Locked, Session};
 pub use format::{BODY_BYTES_MAX, KIND_FIRST, Stamp};
 pub use journal::{Journal, Removed};
