@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::callback;
 use crate::element::Element;
 use crate::entry::{Entry, EntryRef};
-use crate::hub::{EVENTS_DROPPED, EventLoss, GLOBAL_HUB, Hub};
+use crate::hub::{EVENTS_DROPPED, EventLoss, Hub, global_hub};
 use crate::json;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::meta::code;
@@ -145,7 +145,10 @@ impl<T: Serialize> Event<T> {
         } else {
             match &self.place {
                 Place::Undeclared => EVENTS_DROPPED.with(EventLoss::Undeclared).inc(),
-                Place::Linked(element) => GLOBAL_HUB.emit(&EntryRef::Linked(element.entry()), buffer),
+                Place::Linked(element) => match global_hub() {
+                    Some(hub) => hub.emit(&EntryRef::Linked(element.entry()), buffer),
+                    None => EVENTS_DROPPED.with(EventLoss::Forked).inc(),
+                },
                 Place::Runtime(entry, hub) => hub.emit(entry, buffer),
             }
         }

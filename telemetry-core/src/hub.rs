@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
@@ -19,8 +20,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::Labels;
 use crate::clock;
 use crate::entry::EntryRef;
-use crate::limits::{BACKLOG_BYTES_MAX, BACKLOG_EVENTS_MAX};
+use crate::limits::{BACKLOG_BYTES_MAX, BACKLOG_EVENTS_MAX, FORKS_MAX};
 use crate::metric::Counter;
+use crate::thread::{forks, watch_forks};
 
 /// Events that did not reach a stream; `own` declares it.
 pub(crate) static EVENTS_DROPPED: Counter<EventLoss> = Counter::new();
@@ -37,6 +39,8 @@ pub(crate) enum EventLoss {
     TooLarge,
     /// Emitted through a static that no macro declared.
     Undeclared,
+    /// Emitted in the child of a fork by what its parent declared at run time, or in a child of too many forks.
+    Forked,
 }
 
 /// Takes what is emitted. It is called with a lock held, so it must not block, must not emit and must not attach.
@@ -71,24 +75,38 @@ impl Outlet for Direct {
     }
 }
 
-/// The hub of all linked declarations.
-pub(crate) static GLOBAL_HUB: LazyLock<Arc<Hub>> = LazyLock::new(Arc::default);
+/// The hubs of all linked declarations: of the first process, of its children, of theirs, and so on. Whose locks a thread of the parent
+/// had, and whose sinks the parent has, is not of the child.
+static GLOBAL_HUBS: [LazyLock<Arc<Hub>>; FORKS_MAX] = [const { LazyLock::new(Arc::default) }; FORKS_MAX];
+
+/// The hub of all linked declarations in this process; none in a child of too many forks.
+#[inline]
+pub(crate) fn global_hub() -> Option<&'static Arc<Hub>> {
+    GLOBAL_HUBS.get(forks() as usize).map(LazyLock::deref)
+}
 
 /// Copies of the rows. Threads beyond so many share one, which costs time and nothing else.
 const SHARDS: usize = 16;
 
-#[derive(Default)]
 pub(crate) struct Hub {
     /// Taken before the lock of a shard.
     state: Mutex<State>,
     shards: [Shard; SHARDS],
+    /// Forks between the first process and that which it is of.
+    forks: u32,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        watch_forks();
+        Self { state: Mutex::default(), shards: Default::default(), forks: forks() }
+    }
 }
 
 #[derive(Default)]
 struct State {
     sinks: Vec<(u64, Arc<dyn Sink>)>,
     next_id: u64,
-    slots: usize,
     backlog: VecDeque<Record>,
     backlog_bytes: usize,
 }
@@ -123,6 +141,9 @@ impl Hub {
     /// Gives a record to all sinks. Cost, where their outlets are known: a shared lock that other threads do not touch, and the time.
     #[inline]
     pub fn emit(&self, entry: &EntryRef, json: &[u8]) {
+        if self.forks != forks() {
+            return EVENTS_DROPPED.with(EventLoss::Forked).inc();
+        }
         let shard = &self.shards[own_shard()];
         let rows = shard.rows.read();
         match rows.get(entry.slot.load(Relaxed)) {
@@ -203,10 +224,10 @@ fn own_shard() -> usize {
 
 impl State {
     /// The slot of a declaration, which it keeps. The first is 1: in 0, where it has none yet, nothing is.
-    fn slot(&mut self, entry: &EntryRef) -> usize {
+    fn slot(&self, entry: &EntryRef) -> usize {
+        static SLOTS: AtomicUsize = AtomicUsize::new(1); // of all hubs, since an entry is in one after another where processes fork
         if entry.slot.load(Relaxed) == 0 {
-            self.slots += 1;
-            entry.slot.store(self.slots, Relaxed);
+            entry.slot.store(SLOTS.fetch_add(1, Relaxed), Relaxed);
         }
         entry.slot.load(Relaxed)
     }

@@ -55,6 +55,10 @@ pub const CELLS_MAX: u32 = 1 << 24;
 /// together; what is recorded after them asks for nothing.
 pub const EXEMPLAR_ASKS_MAX: u8 = 8;
 
+/// Forks between a process and its first ancestor with this library after which events are taken. In a child beyond them they are dropped,
+/// and counted in `telemetry_events_dropped`; metrics are not bounded so.
+pub const FORKS_MAX: usize = 8;
+
 /// Events that are kept before a sink is attached. The oldest is dropped beyond it, and counted in `telemetry_events_dropped`.
 pub const BACKLOG_EVENTS_MAX: usize = 1_024;
 

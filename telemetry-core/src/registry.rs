@@ -11,7 +11,7 @@ use crate::declaration::Kind;
 use crate::element::Element;
 use crate::entry::{Entry, EntryRef};
 use crate::error::DeclareError;
-use crate::hub::{Attachment, GLOBAL_HUB, Hub, Sink};
+use crate::hub::{Attachment, Hub, Sink, global_hub};
 use crate::{name, validate};
 
 /// The name of a declaration that is linked wherever this crate is.
@@ -91,7 +91,7 @@ impl Registry {
 
     /// Sends the events of all declarations to this sink until the attachment is dropped; a backlog comes first.
     pub fn attach(&self, sink: &Arc<dyn Sink>) -> Attachment {
-        Attachment::new(sink, &[&GLOBAL_HUB, &self.hub])
+        Attachment::new(sink, &Vec::from_iter(global_hub().into_iter().chain([&self.hub])))
     }
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {

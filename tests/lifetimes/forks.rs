@@ -17,6 +17,11 @@ fn the_child_of_a_fork_has_free_locks_where_there_are_only_gauges() {
     assert_eq!(forks("forks_with_gauges"), "200");
 }
 
+#[test]
+fn the_child_of_a_fork_has_its_own_events_while_others_emit_in_the_parent() {
+    assert_eq!(forks("forks_with_events"), "200 true");
+}
+
 /// The moment is short: where the promise is broken most runs find it, not all.
 #[test]
 fn the_child_of_a_fork_counts_where_another_thread_was_at_the_first_record_of_all() {

@@ -97,6 +97,12 @@ use std::sync::atomic::AtomicU32;
 /// Forks between the first process and this one, and one more: 0 is no process.
 pub static EPOCH: AtomicU32 = AtomicU32::new(1);
 
+/// Forks between the first process and this one.
+#[inline]
+pub fn forks() -> u32 {
+    EPOCH.load(std::sync::atomic::Ordering::Relaxed) - 1
+}
+
 /// Has forks noticed, from the first call on.
 pub fn watch() {
     #[cfg(all(unix, not(miri)))]

@@ -36,6 +36,7 @@ pub use block::Block;
 pub use exemplar::{Exemplar, has_spans};
 #[cfg(feature = "otel")]
 pub use exemplar::{Ids, set_span};
+pub use fork::{forks, watch as watch_forks};
 pub use key::Packed;
 pub use lease::Sums;
 pub use listing::{Listing, Located};

@@ -6,11 +6,12 @@ mod instruments;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use forking::child;
 use instruments::{record, recorded, sums};
-use telemetry_core::{Counter, Gauge, Labels, metric};
+use telemetry_core::{Attachment, Counter, EntryRef, Event, Gauge, Labels, Registry, Sink, event, metric};
 
 #[derive(Labels)]
 struct Text<'a> {
@@ -31,6 +32,10 @@ static GAUGES: Gauge<Text>;
 /// .
 #[metric(name = "fork_removed")]
 static REMOVED: Counter<Parity>;
+
+/// .
+#[event(name = "fork_numbers")]
+static NUMBERS: Event<u64>;
 
 /// Whether it holds; says what it is where it does not.
 fn is<T: PartialEq + std::fmt::Debug>(what: &str, found: T, wanted: T) -> bool {
@@ -208,6 +213,60 @@ fn forks_after_the_guard() {
     thread::spawn(thread).join().expect("it forks and ends");
 }
 
+/// Keeps the numbers that are emitted.
+#[derive(Default)]
+struct Numbers(Mutex<Vec<String>>);
+
+impl Sink for Numbers {
+    fn event(&self, _: &EntryRef, _: u64, json: &[u8]) {
+        self.0.lock().expect("no panic").push(String::from_utf8_lossy(json).into_owned());
+    }
+}
+
+impl Numbers {
+    fn attached() -> (Arc<Self>, Attachment) {
+        let numbers = Arc::new(Self::default());
+        let sink: Arc<dyn Sink> = numbers.clone();
+        (numbers, Registry::new().attach(&sink))
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().expect("no panic").len()
+    }
+}
+
+/// Forks while other threads emit: the child's events are its own, whatever locks its parent's threads have.
+fn forks_with_events() -> String {
+    let (numbers, _attached) = Numbers::attached();
+    let (done, emitted, mut well) = (AtomicBool::new(false), AtomicU64::new(0), 0);
+    let emitting = || {
+        until(&done, |n| {
+            NUMBERS.emit(&n);
+            emitted.fetch_add(1, Ordering::Relaxed);
+        });
+    };
+    thread::scope(|scope| {
+        let threads = [scope.spawn(emitting), scope.spawn(emitting)];
+        for round in 0..200 {
+            let own = |mark: u64| {
+                (0..3).for_each(|n| NUMBERS.emit(&(mark + n))); // before there is a sink
+                let (numbers, _attached) = Numbers::attached();
+                (3..5).for_each(|n| NUMBERS.emit(&(mark + n)));
+                let wanted = Vec::from_iter((mark..mark + 5).map(|n| n.to_string()));
+                is("the child's events", numbers.0.lock().expect("no panic").clone(), wanted)
+            };
+            let grandchild = || round % 10 != 0 || child(5, || own(2 << 40));
+            well += u64::from(child(10, || own(1 << 40) && grandchild()));
+            if well <= round {
+                break;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().expect("it emits"));
+    });
+    format!("{well} {}", is("the parent's events", numbers.count() as u64, emitted.into_inner()))
+}
+
 /// Starts this program again, without and with a step between fork and exec, in which it records.
 fn commands() -> String {
     let mut well = 0;
@@ -233,6 +292,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("forks") => println!("{}", forks()),
         Some("forks_with_gauges") => println!("{}", forks_with_gauges()),
+        Some("forks_with_events") => println!("{}", forks_with_events()),
         Some("forks_at_the_first_record") => println!("{}", forks_at_the_first_record()),
         Some("forks_after_the_guard") => forks_after_the_guard(),
         Some("commands") => println!("{}", commands()),
