@@ -16,6 +16,9 @@ mod keeper;
 mod rebuild;
 mod recover;
 
+#[cfg(test)]
+mod format_tests;
+
 pub use keeper::{Keeper, KeeperState};
 pub use recover::{Found, RecoveredSession, RecoveredStream, Recovery, look, read, recover};
 pub(crate) use recover::{recover_all, serve};
