@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use libp2p::Multiaddr;
-use telemetry_exporter::{Access, Config, StartError};
+use telemetry_exporter::{Access, Config, Disk, StartError};
 
 use crate::config::{AccessType, ConfigError, File, duration_flag};
 
@@ -50,6 +50,10 @@ pub struct Cli {
     /// Directory of the blocks [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     repo: Option<PathBuf>,
+
+    /// Directory in which the telemetry is kept too; what an earlier run left there is served with it [default: in memory alone]
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
 
     /// Connections down to which the oldest are closed
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -151,6 +155,9 @@ impl Cli {
         let mut config = Config { listen, ..Config::default() };
         if !self.child {
             config = config.with_env()?; // the peers' series would be those of the node
+        }
+        if !self.child {
+            config.disk = self.history.as_ref().map(Disk::at);
         }
         if let Some(every) = self.collect_every.or(file.collect_every) {
             config.collect_every = every;
