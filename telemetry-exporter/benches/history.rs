@@ -3,6 +3,9 @@
 //! 3,600 collections of so many series, of which 30 % move in a step, by 1 to 100, others each time. One line a case, tab-separated: `kind/series`, bytes of the hour, bytes a point,
 //! how many times smaller than the OTLP, the time of one collection (reading all series, encoding, appending) in microseconds and in parts of a core at one second, and millions of points a
 //! second that are made into OTLP: by one reader, from the first message to the last, the median of the rounds. `--rounds N` and `--only case` choose.
+//!
+//! `whole/1000` is a whole telemetry that collects so many counters once a second, with all of its threads: the processor time that this
+//! process takes in ten seconds, without that of recording, in parts of a core.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use telemetry_core::{Counter, FloatGauge, Histogram, Labels, Registry, metric};
 use telemetry_exporter::limits::MESSAGE_BYTES_MAX;
 use telemetry_exporter::otlp::Encoder;
 use telemetry_exporter::stream::{Bounds, Lanes, Piece, Position, Reader, StreamOptions, Streams, payloads};
+use telemetry_exporter::{Config, start};
 
 #[derive(Clone, Copy, Labels)]
 struct Call {
@@ -85,6 +89,37 @@ fn main() {
             measure(&case, series, name, record, rounds);
         }
     }
+    if "whole/1000".starts_with(&only) {
+        whole(1_000, &counter);
+    }
+}
+
+/// Processor time of this process so far.
+fn processor_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+fn whole(series: usize, record: Record<'_>) {
+    const SECONDS: u32 = 10;
+    let mut dice = Dice(11);
+    (0..series).for_each(|n| record(n, &mut dice));
+    let config = Config { listen: None, collect_every: Duration::from_secs(1), ..Config::default() };
+    let running = start(config).expect("it starts");
+    std::thread::sleep(Duration::from_secs(3));
+    let (before, mut recording) = (processor_time(), Duration::ZERO);
+    for _ in 0..SECONDS {
+        let began = processor_time();
+        (0..series).filter(|n| n % 10 < 3).for_each(|n| record(n, &mut dice));
+        recording += processor_time() - began;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let took = processor_time() - before - recording;
+    drop(running);
+    println!(
+        "whole/{series}\t\t\t\t{:.1}\t{:.4} %",
+        took.as_secs_f64() * 1e6 / f64::from(SECONDS),
+        took.as_secs_f64() * 100.0 / f64::from(SECONDS)
+    );
 }
 
 fn measure(case: &str, series: usize, name: &str, record: Record<'_>, rounds: usize) {

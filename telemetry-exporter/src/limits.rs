@@ -76,6 +76,9 @@ pub const PAST_SESSIONS_MAX: usize = 16;
 /// Sessions that are over whose files stay. The oldest are removed beyond it, and each file counted in `telemetry_disk_files_removed`.
 pub const DISK_SESSIONS_MAX: usize = 256;
 
+/// Bytes of messages of which a reader that asked for the last of each step may not need all. The oldest are sent beyond it.
+pub const THINNED_BYTES_MAX: usize = 4 << 20;
+
 /// Between two looks at all streams for segments to seal and to drop, and at the snapshots that are due: the shortest interval
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);

@@ -44,10 +44,13 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// Appends one frame, whose payload is what is written. It is below 4 GiB: a log rejects what is larger than its limit.
+/// Appends one frame, whose payload is what is written. It is below 4 GiB: a log rejects what is larger than its limit. Of one whose
+/// writing panics nothing is there.
 #[inline]
 pub(super) fn write(out: &mut Vec<u8>, time_ns: u64, payload: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
+    let mut unfinished = Unfinished { out, at, is_whole: false };
+    let out = &mut *unfinished.out;
     let mut head = [0; FRAME_HEAD_BYTES];
     head[4..].copy_from_slice(&time_ns.to_be_bytes());
     out.extend_from_slice(&head);
@@ -55,6 +58,21 @@ pub(super) fn write(out: &mut Vec<u8>, time_ns: u64, payload: impl FnOnce(&mut V
     let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
     if let Some(place) = out[at..].first_chunk_mut() {
         *place = length.to_be_bytes();
+    }
+    unfinished.is_whole = true;
+}
+
+struct Unfinished<'a> {
+    out: &'a mut Vec<u8>,
+    at: usize,
+    is_whole: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.out.truncate(self.at);
+        }
     }
 }
 

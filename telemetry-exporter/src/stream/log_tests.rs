@@ -1,6 +1,7 @@
 //! What a log promises to those who append and to those who read.
 
 use super::*;
+use crate::stream::Hole;
 use crate::stream::frames;
 use std::time::Duration;
 
@@ -278,4 +279,58 @@ fn what_is_sealed_because_it_was_full_leaves_its_memory_to_what_comes() {
         assert!(inner.head.data.capacity() <= 16 << 10, "{}", inner.head.data.capacity());
     }
     balanced(&log);
+}
+
+#[test]
+fn a_panic_while_a_message_is_written_leaves_a_whole_log_whose_lock_is_free() {
+    let log = Log::new(options());
+    log.append(1, b"a").unwrap();
+    let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        log.batch().append_as(2, 10, |_, out| {
+            out.extend_from_slice(b"half");
+            panic!("in the middle of it");
+        })
+    }));
+    assert!(panics.is_err());
+    log.append(3, b"b").unwrap();
+    assert_eq!(drain(&log, Position::default(), true).0, [b"a", b"b"]);
+    assert_eq!(balanced(&log).appended, 2);
+}
+
+#[test]
+fn a_restored_log_tells_what_is_missing_and_goes_by_the_age_of_its_messages() {
+    let now = Instant::now();
+    let whole = Log::new(options());
+    (0..12).for_each(|i| assert!(whole.append(100 + i, &[i as u8; 8]).is_ok())); // five to a segment
+    whole.seal();
+    let segment = |sequence: u64, age: u64, holes: Vec<Hole>, messages: u64| {
+        let Piece::Data { data, .. } = whole.read(Position { sequence, offset: 0 }, false) else { panic!("it is sealed") };
+        let (first_number, age) = (sequence * 5, Duration::from_secs(age));
+        Restored { data, messages, first_number, first_time_ns: 100 + first_number, age, holes }
+    };
+    let hole = |from, to, messages_before| Hole { from, to, messages_before };
+    let segments = vec![
+        segment(0, 50, vec![hole(20, Some(40), 2), hole(80, None, 5)], 3),
+        segment(1, 40, Vec::new(), 5),
+        Restored { first_number: 10, first_time_ns: 109, holes: vec![hole(0, None, 12)], ..Restored::default() },
+    ];
+    let log = Log::restored(options(), 7, segments, 12, now);
+    let state = balanced(&log);
+    assert_eq!((state.appended, state.kept, state.first_sequence, state.head_sequence), (12, 8, 7, 10));
+    let (messages, gaps) = drain(&log, Position::default(), true);
+    assert_eq!(messages.iter().map(|message| message[0]).collect::<Vec<_>>(), [0, 2, 3, 5, 6, 7, 8, 9]);
+    let told = gaps.iter().map(|gap| match gap {
+        Piece::Gap { to, messages_before, reason, .. } => (to.sequence, to.offset, *messages_before, *reason),
+        other => panic!("{other:?}"),
+    });
+    let lost = Reason::Lost;
+    assert_eq!(told.collect::<Vec<_>>(), [(7, 0, 0, Reason::Dropped), (7, 40, 2, lost), (8, 0, 5, lost), (10, 0, 12, lost)]);
+    for (offset, wanted) in [(0, true), (20, true), (30, true), (40, true), (41, false), (60, true), (80, true), (90, true)] {
+        assert_eq!(log.is_boundary(Position { sequence: 7, offset }), wanted, "{offset}");
+    }
+    assert_eq!(log.at_time(102), Position { sequence: 7, offset: 40 });
+    log.tick(now + Duration::from_secs(11));
+    assert_eq!(balanced(&log).kept, 5);
+    log.tick(now + Duration::from_secs(21));
+    assert_eq!(balanced(&log).kept, 0);
 }

@@ -2,7 +2,8 @@
 //!
 //! A message is left out where a later one of the same step, place and template comes: so the last values before a series came or went
 //! are always told, and what says that a series has ended never falls out. What is not known yet to be the last is held back
-//! until it is, and a position never passes it.
+//! until it is, and a position never passes it. Where that becomes more than [`THINNED_BYTES_MAX`], because series come and go all the
+//! time, the oldest is told all the same.
 
 use std::collections::VecDeque;
 
@@ -10,13 +11,17 @@ use super::frame::{self, FRAME_HEAD_BYTES, frames};
 use super::piece::{Piece, Position};
 use super::reader::Reader;
 use crate::compact::Head;
+use crate::limits::THINNED_BYTES_MAX;
 
 /// Reads a stream of metrics, of each step of time the last.
 pub struct Thinned {
     reader: Reader,
     every_ns: u64,
-    /// Messages that may not be the last of their step, the oldest first.
+    /// Messages that are to be told, the oldest first.
+    ready: VecDeque<Pending>,
+    /// Messages behind them that may not be the last of their step, the oldest first.
     pending: VecDeque<Pending>,
+    pending_bytes: usize,
     /// Where it goes on, with these pending.
     at: Position,
     /// The position that was told, which is not beyond the first that is pending.
@@ -42,7 +47,9 @@ impl Thinned {
         Self {
             reader,
             every_ns: every_ns.max(1),
+            ready: VecDeque::new(),
             pending: VecDeque::new(),
+            pending_bytes: 0,
             at: Position::default(),
             told: None,
             begins: Vec::new(),
@@ -53,25 +60,33 @@ impl Thinned {
     /// the last.
     pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>, finishes: bool) -> Piece {
         if self.told != Some(at) {
+            self.ready.clear();
             self.pending.clear();
+            self.pending_bytes = 0;
             (self.at, self.told) = (at, Some(at));
         }
         let mut out = Vec::new();
         self.begins.clear();
         loop {
-            let before = out.len();
+            while out.len() < TOLD_BYTES
+                && let Some(next) = self.ready.pop_front()
+            {
+                next.write(&mut out, &mut self.begins);
+            }
+            if !self.ready.is_empty() {
+                return self.tell(at, out);
+            }
             match self.reader.stored(self.at, head, end) {
                 Piece::Data { from, next, data } if next > from || !data.is_empty() => {
-                    self.take(from, &data, &mut out);
+                    self.take(from, &data);
                     self.at = next;
-                    if out.len() > before && out.len() >= TOLD_BYTES {
-                        return self.tell(at, out);
-                    }
                 }
                 instead => {
                     let is_end = matches!(instead, Piece::End | Piece::Data { .. });
                     if (!is_end || finishes) && !self.pending.is_empty() {
-                        std::mem::take(&mut self.pending).into_iter().for_each(|pending| pending.write(&mut out, &mut self.begins));
+                        self.ready.append(&mut self.pending);
+                        self.pending_bytes = 0;
+                        continue;
                     }
                     if out.is_empty() && self.position() == at {
                         return if is_end { Piece::End } else { instead };
@@ -89,7 +104,7 @@ impl Thinned {
 
     /// Where what is told ends: nothing that is pending lies before it.
     fn position(&self) -> Position {
-        self.pending.front().map_or(self.at, |pending| pending.at)
+        self.ready.front().or(self.pending.front()).map_or(self.at, |next| next.at)
     }
 
     fn tell(&mut self, from: Position, out: Vec<u8>) -> Piece {
@@ -98,27 +113,34 @@ impl Thinned {
         Piece::Data { from, next, data: out.into() }
     }
 
-    /// Takes in the messages of a segment; what is known to be the last of its step goes out.
-    fn take(&mut self, from: Position, data: &[u8], out: &mut Vec<u8>) {
+    /// Takes in the messages of a segment; what is known to be the last of its step becomes ready.
+    fn take(&mut self, from: Position, data: &[u8]) {
         let mut offset = from.offset;
         let Some(mut messages) = self.reader.messages(from) else { return };
         for frame in frames(data).map_while(Result::ok) {
             let (at, step) = (Position { offset, ..from }, frame.time_ns / self.every_ns);
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
             let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return };
-            let is_last = |pending: &Pending| pending.step < step || pending.head.must_stay;
-            while self.pending.front().is_some_and(is_last) {
-                if let Some(pending) = self.pending.pop_front() {
-                    pending.write(out, &mut self.begins);
-                }
-            }
             // What is told of the same place and template is the same series, later.
+            let pending_bytes = &mut self.pending_bytes;
             self.pending.retain(|pending| {
-                pending.head.must_stay || pending.head.lane != head.lane || pending.head.template != head.template
+                let stays = pending.step < step
+                    || pending.head.must_stay
+                    || (pending.head.lane, pending.head.template) != (head.lane, head.template);
+                *pending_bytes -= if stays { 0 } else { pending.message.len() };
+                stays
             });
             let mut message = Vec::new();
             restored.write(&mut message);
+            self.pending_bytes += message.len();
             self.pending.push_back(Pending { at, step, head, time_ns: frame.time_ns, message });
+            while self.pending_bytes > THINNED_BYTES_MAX
+                || self.pending.front().is_some_and(|pending| pending.step < step || pending.head.must_stay)
+            {
+                let Some(pending) = self.pending.pop_front() else { break };
+                self.pending_bytes -= pending.message.len();
+                self.ready.push_back(pending);
+            }
         }
     }
 }
