@@ -11,7 +11,7 @@ use telemetry_exporter::pb::{self, pull_response::Item};
 use telemetry_exporter::stream::{Position, Token, frames};
 use telemetry_exporter::{Running, StreamBounds};
 
-use crate::support::{client, config, drain, messages, metrics, start};
+use crate::support::{client, config, drain, is_alone, messages, metrics, start};
 
 #[derive(Clone, Copy, Labels)]
 struct Step {
@@ -71,6 +71,10 @@ async fn a_part_is_pulled_by_its_times_across_segments_and_the_head() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_metrics_every_so_often_the_last_is_pulled_and_no_end_of_a_series_is_missed() {
+    // Alone, since the series of other tests come and go.
+    if !is_alone("history::of_metrics_every_so_often_the_last_is_pulled_and_no_end_of_a_series_is_missed", &[]) {
+        return;
+    }
     let mut config = config();
     config.bounds.of("metrics", StreamBounds { segment_bytes: Some(20_000), ..StreamBounds::default() });
     let running = start(config);
