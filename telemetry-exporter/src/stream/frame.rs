@@ -44,6 +44,18 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
+/// Appends one frame. The payload is below 4 GiB: a log rejects what is larger than its limit.
+#[inline]
+pub(super) fn append(out: &mut Vec<u8>, time_ns: u64, payload: &[u8]) {
+    let length = u32::try_from(TIME_BYTES + payload.len()).unwrap_or(u32::MAX);
+    let mut head = [0; FRAME_HEAD_BYTES];
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    head[4..].copy_from_slice(&time_ns.to_be_bytes());
+    out.reserve(FRAME_HEAD_BYTES + payload.len());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(payload);
+}
+
 /// Appends one frame, whose payload is what is written. It is below 4 GiB: a log rejects what is larger than its limit. Of one whose
 /// writing panics nothing is there.
 #[inline]

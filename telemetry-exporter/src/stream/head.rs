@@ -55,8 +55,10 @@ impl Head {
 
 /// Room of so many bytes, whose pages are there: in what is left of a segment that nobody reads any more, or new.
 pub fn room(left: Option<Bytes>, bytes: usize) -> Vec<u8> {
-    let mut room = left.and_then(|left| left.try_into_mut().ok()).map(Vec::from).unwrap_or_default();
-    room.clear();
+    let mut room = left.and_then(|left| left.try_into_mut().ok()).map_or_else(Vec::new, |mut left| {
+        left.clear(); // or it would be copied onto itself
+        Vec::from(left)
+    });
     if room.capacity() < bytes {
         room = vec![1; bytes]; // not zero, which the system would give without pages
         room.clear();

@@ -140,9 +140,14 @@ impl Log {
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     #[inline]
     pub fn append(&self, time_ns: u64, payload: &[u8]) -> Result<bool, Rejected> {
-        let mut batch = self.batch();
-        batch.append(time_ns, payload)?;
-        Ok(batch.end())
+        // Not by a batch, which would be moved.
+        let mut inner = self.inner.lock();
+        let put = inner.put(&self.options, time_ns, payload.len(), |_, time_ns, out| frame::append(out, time_ns, payload));
+        if let Ok(Put { at, .. }) = put {
+            inner.latest = at;
+        }
+        self.let_go(inner);
+        put.map(|put| put.sealed)
     }
 
     /// Begins to append messages that belong together, such as the parts of one collection: [`latest`](Self::latest) finds all of them.
@@ -311,34 +316,12 @@ impl Batch<'_> {
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     #[inline]
     pub fn append_as(&mut self, time_ns: u64, size: usize, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<(), Rejected> {
-        let (Some(inner), options) = (&mut self.inner, &self.log.options) else { return Ok(()) };
-        let bytes_max = options.message_bytes_max;
-        if size > bytes_max {
-            inner.state.rejected += 1;
-            return Err(Rejected { bytes: size, bytes_max });
-        }
-        let size = size + FRAME_HEAD_BYTES;
-        if inner.head.size + size > options.segment_bytes && !inner.head.data.is_empty() {
-            inner.seal();
-            self.sealed = true;
-        }
-        let sequence = inner.state.head_sequence;
-        inner.last_time_ns = time_ns.max(inner.last_time_ns);
-        let (time_ns, head) = (inner.last_time_ns, &mut inner.head);
-        if head.data.is_empty() {
-            head.first_time_ns = time_ns;
-        }
-        let offset = head.data.len() as u64;
-        frame::write(&mut head.data, time_ns, |out| write(sequence, out));
-        head.size += size;
-        head.messages += 1;
-        inner.state.appended += 1;
-        inner.state.kept += 1;
+        let Some(inner) = &mut self.inner else { return Ok(()) };
+        let write = |sequence, time_ns, out: &mut Vec<u8>| frame::write(out, time_ns, |out| write(sequence, out));
+        let Put { at, sealed } = inner.put(&self.log.options, time_ns, size, write)?;
+        self.sealed |= sealed;
         if !std::mem::replace(&mut self.has_begun, true) {
-            inner.latest = Position { sequence, offset };
-        }
-        if inner.bytes() > options.bytes_max {
-            inner.drop_beyond(options.bytes_max);
+            inner.latest = at;
         }
         Ok(())
     }
@@ -362,17 +345,9 @@ impl Batch<'_> {
         self.sealed
     }
 
-    #[inline]
     fn let_go(&mut self) {
-        let Some(mut inner) = self.inner.take() else { return };
-        let wakes = std::mem::take(&mut inner.is_awaited);
-        let wants = inner.head.wants(self.log.options.segment_bytes);
-        drop(inner);
-        if wakes {
-            self.log.changed.notify_waiters();
-        }
-        if let Some(bytes) = wants {
-            self.log.make_ready(bytes);
+        if let Some(inner) = self.inner.take() {
+            self.log.let_go(inner);
         }
     }
 }
@@ -384,6 +359,20 @@ impl Drop for Batch<'_> {
 }
 
 impl Log {
+    /// Lets others in, wakes who waits, and makes room ready for the next segment.
+    #[inline]
+    fn let_go(&self, mut inner: MutexGuard<'_, Inner>) {
+        let wakes = std::mem::take(&mut inner.is_awaited);
+        let wants = inner.head.wants(self.options.segment_bytes);
+        drop(inner);
+        if wakes {
+            self.changed.notify_waiters();
+        }
+        if let Some(bytes) = wants {
+            self.make_ready(bytes);
+        }
+    }
+
     #[cold]
     fn make_ready(&self, bytes: usize) {
         let left = self.inner.lock().left.take();
@@ -392,7 +381,51 @@ impl Log {
     }
 }
 
+/// Where a message was put, and whether that sealed a segment.
+#[derive(Clone, Copy)]
+struct Put {
+    at: Position,
+    sealed: bool,
+}
+
 impl Inner {
+    /// Appends one message, that readers get with so many bytes, as the frame that is written: in this segment, of this time.
+    #[inline]
+    fn put(
+        &mut self,
+        options: &StreamOptions,
+        time_ns: u64,
+        size: usize,
+        write: impl FnOnce(u64, u64, &mut Vec<u8>),
+    ) -> Result<Put, Rejected> {
+        let bytes_max = options.message_bytes_max;
+        if size > bytes_max {
+            self.state.rejected += 1;
+            return Err(Rejected { bytes: size, bytes_max });
+        }
+        let size = size + FRAME_HEAD_BYTES;
+        let sealed = self.head.size + size > options.segment_bytes && !self.head.data.is_empty();
+        if sealed {
+            self.seal();
+        }
+        let sequence = self.state.head_sequence;
+        self.last_time_ns = time_ns.max(self.last_time_ns);
+        let (time_ns, head) = (self.last_time_ns, &mut self.head);
+        if head.data.is_empty() {
+            head.first_time_ns = time_ns;
+        }
+        let at = Position { sequence, offset: head.data.len() as u64 };
+        write(sequence, time_ns, &mut head.data);
+        head.size += size;
+        head.messages += 1;
+        self.state.appended += 1;
+        self.state.kept += 1;
+        if self.bytes() > options.bytes_max {
+            self.drop_beyond(options.bytes_max);
+        }
+        Ok(Put { at, sealed })
+    }
+
     fn bytes(&self) -> usize {
         self.sealed_bytes + self.head.data.len() + self.aside_bytes
     }
