@@ -13,6 +13,7 @@ mod own;
 mod body;
 mod writer;
 mod keeper;
+mod rejoin;
 mod rebuild;
 mod recover;
 
