@@ -16,6 +16,8 @@ mod keeper;
 mod rejoin;
 mod rebuild;
 mod recover;
+#[cfg(test)]
+mod witness;
 
 pub use keeper::{Keeper, KeeperState};
 pub use recover::{Found, RecoveredSession, RecoveredStream, Recovery, read, recover};

@@ -88,6 +88,13 @@ pub enum Found<'a> {
     },
 }
 
+impl RecoveredStream {
+    /// A log of what is held, which is handed over.
+    pub(super) fn take_log(&mut self) -> Log {
+        Log::restored(unbounded(), self.first, std::mem::take(&mut self.segments), self.appended, Instant::now())
+    }
+}
+
 impl RecoveredSession {
     /// Bytes that are held.
     fn held(&self) -> usize {
@@ -97,11 +104,9 @@ impl RecoveredSession {
 
     /// Hands over what is held of a stream, in order, and lets go of it. Nothing where the stream is not there.
     pub fn read(&mut self, name: &str, mut visit: impl FnMut(Found<'_>)) {
-        let Some(RecoveredStream { first, segments, appended, kind, .. }) = self.streams.get_mut(name) else { return };
-        let (first, segments, appended) = (*first, std::mem::take(segments), *appended);
-        let log = Log::restored(unbounded(), first, segments, appended, Instant::now());
+        let Some(stream) = self.streams.get_mut(name) else { return };
+        let (log, is_compact) = (stream.take_log(), stream.kind == Kind::Metrics.as_str());
         let (mut at, end) = (log.first(), log.end());
-        let is_compact = *kind == Kind::Metrics.as_str();
         let templates = if is_compact { std::mem::take(&mut self.templates) } else { Templates::default() };
         let stream = Arc::new(NamedLog::restored(0, StreamKind::Metrics, log, templates));
         let mut reader = is_compact.then(|| Reader::new(Arc::clone(&stream)));

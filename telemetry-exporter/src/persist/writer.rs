@@ -47,7 +47,8 @@ struct Tail {
 impl Tail {
     /// What was written is durable. So many messages more are.
     fn settle(&mut self, id: u32, streams: &Streams) -> u64 {
-        let (kept, missed) = (self.written.kept - self.synced.kept, self.written.missed - self.synced.missed);
+        let (kept, missed) =
+            (self.written.kept.saturating_sub(self.synced.kept), self.written.missed.saturating_sub(self.synced.missed));
         if missed > 0
             && let Some(stream) = streams.by_id(id)
         {
@@ -96,8 +97,13 @@ impl Writer {
     /// # Errors
     /// Its first file cannot be had.
     pub fn on(device: Arc<dyn Device>, disk: &Disk, streams: &Arc<Streams>) -> io::Result<Self> {
+        Self::with_files(device, disk, streams, disk.file_bytes())
+    }
+
+    /// The same, with files of so many bytes.
+    fn with_files(device: Arc<dyn Device>, disk: &Disk, streams: &Arc<Streams>, file_bytes: u64) -> io::Result<Self> {
         Ok(Self {
-            journal: Journal::create(device, streams.session().into_bytes(), disk.file_bytes(), Stamp::now)?,
+            journal: Journal::create(device, streams.session().into_bytes(), file_bytes, Stamp::now)?,
             folder: Folder::new(&disk.dir),
             disk: disk.clone(),
             streams: Arc::clone(streams),
@@ -122,6 +128,7 @@ impl Writer {
             restarted?;
             self.forget_file();
             self.tails.values_mut().for_each(|tail| tail.written = tail.synced);
+            self.begin_metrics();
         }
         for stream in self.streams.all() {
             self.write(&stream)?;
@@ -180,6 +187,20 @@ impl Writer {
         self.tails.values_mut().for_each(|tail| tail.is_named = false);
         self.templates.clear();
         self.last_template = Default::default();
+    }
+
+    /// Has the metrics of a file that does not follow a sealed one begin with a segment: what is synced of it is written again, since
+    /// the file where it is may be removed before this one.
+    fn begin_metrics(&mut self) {
+        let metrics = self.streams.metrics();
+        metrics.log.seal();
+        let Some(tail) = self.tails.get_mut(&metrics.id) else { return };
+        let at = Position { offset: 0, ..tail.synced.at };
+        let number = metrics.log.messages_before(at);
+        // What is beyond is of another segment: this one was dropped.
+        if let Some(again) = tail.synced.number.checked_sub(number).filter(|_| metrics.log.first() <= at) {
+            tail.written = Mark { at, number, kept: tail.synced.kept.saturating_sub(again), ..tail.synced };
+        }
     }
 
     fn write(&mut self, stream: &Arc<NamedLog>) -> io::Result<()> {

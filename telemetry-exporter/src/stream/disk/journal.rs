@@ -29,8 +29,8 @@ pub struct Journal {
     buffer: Vec<u8>,
     pub(super) buffer_bytes: usize,
     current: Option<Current>,
-    /// Whether the newest file was given up before any record of it was durable.
-    is_in_vain: bool,
+    /// Where the newest file was given up before any record of it was durable, which of earlier files were.
+    vain: Option<u64>,
     /// All that are there, oldest first; the last one is the current, if there is one.
     files: VecDeque<Kept>,
     kept_bytes: u64,
@@ -93,7 +93,7 @@ impl Journal {
             buffer: Vec::new(),
             buffer_bytes: BUFFER_BYTES,
             current: None,
-            is_in_vain: false,
+            vain: None,
             files: VecDeque::new(),
             kept_bytes: 0,
             number: 0,
@@ -264,14 +264,16 @@ impl Journal {
     fn give_up(&mut self) {
         self.buffer.clear();
         if let Some(current) = self.current.take() {
-            self.is_in_vain = current.header.first == self.synced;
+            self.vain = (current.header.first == self.synced).then_some(current.header.settled);
         }
     }
 
-    /// Removes a file that was given up before any record of it was durable, or attempts that fail would fill the disk.
+    /// Removes a file that was given up before any record of it was durable, or attempts that fail would fill the disk. What its header said
+    /// of those before it the next one says: it may be gone also where the removal fails.
     fn forget_vain(&mut self) {
-        if std::mem::take(&mut self.is_in_vain)
-            && let Some(file) = self.files.back()
+        let Some(settled) = self.vain.take() else { return };
+        self.synced = settled;
+        if let Some(file) = self.files.back()
             && self.device.remove(&file_name(file.number)).is_ok()
         {
             self.kept_bytes -= file.bytes;
