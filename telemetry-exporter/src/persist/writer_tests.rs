@@ -1,6 +1,7 @@
 //! What a writer has kept of real streams, on a disk that fails at any moment.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::super::recover::{self, RecoveredSession};
@@ -164,6 +165,8 @@ struct Case {
     disk: Disk,
     file_bytes: u64,
     promised: Promised,
+    /// The indices of records that no sync covered.
+    given_up: Vec<Range<u64>>,
 }
 
 impl Case {
@@ -185,6 +188,9 @@ impl Case {
             self.writer = Writer::with_files(self.folder.clone(), &self.disk, &self.witness.streams, self.file_bytes).ok();
             return;
         };
+        if writer.journal.is_given_up() {
+            self.given_up.push(writer.journal.synced_index()..writer.journal.next_index());
+        }
         if writer.pass().is_ok() {
             self.promised.renew(&self.witness);
         }
@@ -197,15 +203,20 @@ impl Case {
             return;
         }
         writer.looked = None;
+        let synced = writer.journal.synced_index();
+        let is_sure = |index: u64| index < synced && !self.given_up.iter().any(|given_up| given_up.contains(&index));
         // What goes is known from what is there: a file that may be gone after a crash promises nothing.
         while let Some(oldest) = writer.journal.oldest().filter(|_| writer.journal.bytes() > self.disk.bytes_max) {
             let mut left = Numbers::default();
             let _ = crate::stream::disk::scan(&*self.folder, |record| {
-                if let Ok(Some(body::Body::Message { stream, number, .. })) = body::Body::read(record.kind, record.body)
-                    && !oldest.records.contains(&record.index)
-                {
+                if let Ok(Some(body::Body::Message { stream, number, .. })) = body::Body::read(record.kind, record.body) {
                     let which = (0..3).find(|which| self.witness.stream(*which).id == stream).expect("one of three");
-                    left[which].insert(number);
+                    if oldest.records.contains(&record.index) {
+                        let end = &mut self.promised.ends[which];
+                        *end = (number + 1).max(*end); // it may have been synced by a pass that failed later
+                    } else if is_sure(record.index) {
+                        left[which].insert(number);
+                    }
                 }
             });
             for (promised, left) in self.promised.numbers.iter_mut().zip(&left) {
@@ -276,6 +287,7 @@ fn case(seed: u64) {
         disk: disk(disk_bytes_max),
         file_bytes: 500 + chance.below(8_000) as u64,
         promised: Promised::default(),
+        given_up: Vec::new(),
     };
     case.writer = Writer::with_files(case.folder.clone(), &case.disk, &case.witness.streams, case.file_bytes).ok();
     device.plan(Plan {

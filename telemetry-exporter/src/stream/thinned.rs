@@ -60,25 +60,27 @@ impl Thinned {
         self.begins.clear();
         loop {
             let before = out.len();
-            match self.reader.stored(self.at, head, end) {
-                Piece::Data { from, next, data } if next > from || !data.is_empty() => {
-                    self.take(from, &data, &mut out);
-                    self.at = next;
-                    if out.len() > before && out.len() >= TOLD_BYTES {
-                        return self.tell(at, out);
+            let instead = match self.reader.stored(self.at, head, end) {
+                Piece::Data { from, next, data } if next > from || !data.is_empty() => match self.take(from, &data, &mut out) {
+                    Some(lost) if lost == from => self.reader.lost(from),
+                    lost => {
+                        self.at = lost.unwrap_or(next);
+                        if out.len() > before && out.len() >= TOLD_BYTES {
+                            return self.tell(at, out);
+                        }
+                        continue;
                     }
-                }
-                instead => {
-                    let is_end = matches!(instead, Piece::End | Piece::Data { .. });
-                    if (!is_end || finishes) && !self.pending.is_empty() {
-                        std::mem::take(&mut self.pending).into_iter().for_each(|pending| pending.write(&mut out, &mut self.begins));
-                    }
-                    if out.is_empty() && self.position() == at {
-                        return if is_end { Piece::End } else { instead };
-                    }
-                    return self.tell(at, out);
-                }
+                },
+                instead => instead,
+            };
+            let is_end = matches!(instead, Piece::End | Piece::Data { .. });
+            if (!is_end || finishes) && !self.pending.is_empty() {
+                std::mem::take(&mut self.pending).into_iter().for_each(|pending| pending.write(&mut out, &mut self.begins));
             }
+            if out.is_empty() && self.position() == at {
+                return if is_end { Piece::End } else { instead };
+            }
+            return self.tell(at, out);
         }
     }
 
@@ -98,14 +100,14 @@ impl Thinned {
         Piece::Data { from, next, data: out.into() }
     }
 
-    /// Takes in the messages of a segment; what is known to be the last of its step goes out.
-    fn take(&mut self, from: Position, data: &[u8], out: &mut Vec<u8>) {
+    /// Takes in the messages of a segment; what is known to be the last of its step goes out. Where the first is that cannot be read, if any.
+    fn take(&mut self, from: Position, data: &[u8], out: &mut Vec<u8>) -> Option<Position> {
         let mut offset = from.offset;
-        let Some(mut messages) = self.reader.messages(from) else { return };
+        let Some(mut messages) = self.reader.messages(from) else { return Some(from) };
         for frame in frames(data).map_while(Result::ok) {
             let (at, step) = (Position { offset, ..from }, frame.time_ns / self.every_ns);
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return };
+            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return Some(at) };
             let is_last = |pending: &Pending| pending.step < step || pending.head.must_stay;
             while self.pending.front().is_some_and(is_last) {
                 if let Some(pending) = self.pending.pop_front() {
@@ -120,6 +122,7 @@ impl Thinned {
             restored.write(&mut message);
             self.pending.push_back(Pending { at, step, head, time_ns: frame.time_ns, message });
         }
+        None
     }
 }
 
