@@ -201,3 +201,7 @@ impl Stream {
         before - self.bytes
     }
 }
+
+#[cfg(test)]
+#[path = "rebuild_tests.rs"]
+mod tests;

@@ -101,7 +101,7 @@ impl Writer {
     }
 
     /// The same, with files of so many bytes.
-    fn with_files(device: Arc<dyn Device>, disk: &Disk, streams: &Arc<Streams>, file_bytes: u64) -> io::Result<Self> {
+    pub(super) fn with_files(device: Arc<dyn Device>, disk: &Disk, streams: &Arc<Streams>, file_bytes: u64) -> io::Result<Self> {
         Ok(Self {
             journal: Journal::create(device, streams.session().into_bytes(), file_bytes, Stamp::now)?,
             folder: Folder::new(&disk.dir),

@@ -11,7 +11,7 @@ use crate::stream::disk::simulated::{self, Chance, Plan};
 use crate::stream::disk::{Record, scan};
 use crate::stream::{Log, Reason};
 
-const CASES: u64 = 2_500;
+const CASES: u64 = 2_000;
 
 type Numbers = [BTreeSet<u64>; 3];
 
