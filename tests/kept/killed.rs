@@ -143,7 +143,8 @@ fn no_event_whose_emission_returned_is_lost_by_a_kill() {
             readable += 1;
         });
     }
-    let files = |path: &Path| std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let files =
+        |path: &Path| std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
     let sessions: Vec<_> = files(dir.path()).into_iter().filter(|path| path.is_dir()).collect();
     let all = sessions.iter().flat_map(|path| files(path));
     let bytes: u64 = all.map(|path| std::fs::metadata(path).expect("a file").len()).sum();

@@ -59,12 +59,9 @@ fn where_the_disk_fails_nobody_waits_and_when_it_is_back_all_that_is_held_is_wri
     let folder = device.folder("f");
     let keeper = keep(&disk(Durability::Each, Duration::from_millis(1)), &witness, folder.clone());
     let watcher = keeper.watcher();
-    for (round, plan) in [
-        Plan { bytes_max: Some(100), ..Plan::default() },
-        Plan { fails_once_in: Some(1), ..Plan::default() },
-    ]
-    .into_iter()
-    .enumerate()
+    for (round, plan) in [Plan { bytes_max: Some(100), ..Plan::default() }, Plan { fails_once_in: Some(1), ..Plan::default() }]
+        .into_iter()
+        .enumerate()
     {
         witness.append(&mut chance, 1);
         assert!(keeper.shared.is_synced(), "{:?}", watcher());
@@ -184,7 +181,8 @@ fn a_stop_writes_what_is_left_and_a_session_of_nothing_leaves_nothing() {
 fn a_panic_of_the_thread_is_told_and_nobody_waits_for_it() {
     let mut witness = Witness::new(10_000, 1 << 20);
     let of = Arc::clone(&witness.streams);
-    let keeper = Keeper::start_by(&disk(Durability::Each, Duration::from_millis(1)), &of, || panic!("on purpose")).expect("a thread");
+    let keeper =
+        Keeper::start_by(&disk(Durability::Each, Duration::from_millis(1)), &of, || panic!("on purpose")).expect("a thread");
     keeper.until(|inner| inner.is_over);
     witness.append(&mut Chance::new(1), 1);
     assert!(!keeper.shared.is_synced());

@@ -76,8 +76,7 @@ fn many_flipped_bits_are_never_a_message_that_was_not_appended() {
         let flip = || flips.iter().for_each(|(name, at, bit)| folder.rot(name, |data| data[*at] ^= 1 << bit));
         flip();
         let mut session = recovered(&folder);
-        let lost: usize =
-            [1, 2].map(|which| witness.appended[which].len() - witness.found(&mut session, which).len()).iter().sum();
+        let lost: usize = [1, 2].map(|which| witness.appended[which].len() - witness.found(&mut session, which).len()).iter().sum();
         witness.found(&mut session, 0);
         assert!(lost == 0 || session.malformed > 0 || session.report.lost() > 0, "{lost} of {:?}", session.report);
         flip();
@@ -141,12 +140,12 @@ fn numbers_and_places_that_contradict_one_another_are_left_out_and_counted() {
     for (records, kept, malformed) in [
         (vec![(u64::MAX, (0, 0)), (0, (u64::MAX, 0)), (0, (0, u64::MAX)), (0, (0, 1 << 30))], 0, 4),
         (vec![(u64::MAX - 1, (u64::MAX - 1, 0)), (u64::MAX - 2, (0, 0))], 1, 0),
-        (vec![(0, (0, 0)), (0, (0, 20))], 1, 1),  // one number for two
-        (vec![(0, (0, 0)), (1, (0, 7))], 1, 1),   // they overlap
-        (vec![(0, (0, 0)), (5, (0, 16))], 1, 1),  // nothing is between them
-        (vec![(9, (0, 0)), (3, (1, 0))], 1, 1),   // numbers go back
-        (vec![(3, (1, 0)), (2, (0, 0))], 2, 0),   // found in another order
-        (vec![(0, (0, 0)), (0, (0, 0))], 1, 0),   // found twice
+        (vec![(0, (0, 0)), (0, (0, 20))], 1, 1),      // one number for two
+        (vec![(0, (0, 0)), (1, (0, 7))], 1, 1),       // they overlap
+        (vec![(0, (0, 0)), (5, (0, 16))], 1, 1),      // nothing is between them
+        (vec![(9, (0, 0)), (3, (1, 0))], 1, 1),       // numbers go back
+        (vec![(3, (1, 0)), (2, (0, 0))], 2, 0),       // found in another order
+        (vec![(0, (0, 0)), (0, (0, 0))], 1, 0),       // found twice
         (vec![(0, (0, 0)), (9, (1 << 40, 0))], 1, 0), // too many segments between them
     ] {
         let mut rebuilt = named(unbounded(), Kind::Event);

@@ -302,10 +302,8 @@ fn remove_files(
 pub(crate) fn recover_all(disk: &Disk, streams: &Streams) -> Recovery {
     let stream_bytes_max = streams.all().iter().map(|stream| stream.log.options().bytes_max).max().unwrap_or(0);
     let within = Within { stream_bytes_max, bytes_max: streams.bytes_max() };
-    let recovery = recover_within(&Folder::new(&disk.dir), within).unwrap_or_else(|error| Recovery {
-        errors: vec![error.to_string()],
-        ..Recovery::default()
-    });
+    let recovery = recover_within(&Folder::new(&disk.dir), within)
+        .unwrap_or_else(|error| Recovery { errors: vec![error.to_string()], ..Recovery::default() });
     recovery.errors.iter().for_each(|_| own::failed(own::Operation::Read));
     recovery
 }

@@ -8,9 +8,7 @@ use telemetry_core::{Event, Registry, event, snapshot};
 use super::recover::{Found, RecoveredSession};
 use crate::compact::{Cell, Kind, Source, Template};
 use crate::stream::disk::simulated::Chance;
-use crate::stream::{
-    Bounds, Lanes, Message, NamedLog, Piece, Position, Reader, StreamBounds, StreamOptions, Streams, frames,
-};
+use crate::stream::{Bounds, Lanes, Message, NamedLog, Piece, Position, Reader, StreamBounds, StreamOptions, Streams, frames};
 
 /// An event of these tests.
 #[event(name = "persist_test_event")]
@@ -184,7 +182,10 @@ impl Witness {
                 numbers.insert(number);
             }
             Found::Gap { from, to, messages_before } => {
-                assert!(from < to && next.is_none_or(|next| next <= messages_before), "{from:?} {to:?} {messages_before}, {next:?}");
+                assert!(
+                    from < to && next.is_none_or(|next| next <= messages_before),
+                    "{from:?} {to:?} {messages_before}, {next:?}"
+                );
                 missing += messages_before - next.unwrap_or(messages_before);
                 next = Some(messages_before);
             }
