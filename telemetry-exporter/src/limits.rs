@@ -73,6 +73,23 @@ pub const DISK_ERROR_BYTES_MAX: usize = 1 << 10;
 /// within the bytes of all.
 pub const PAST_SESSIONS_MAX: usize = 16;
 
+/// Streams of one session that are read from files. What is of a further one is counted as malformed.
+pub const RECOVERED_STREAMS_MAX: usize = 1 << 12;
+
+/// Bytes of what is constant of the metrics of one session that are read from files, at a time. A layout beyond it is counted as malformed,
+/// and messages that need it are told as lost.
+pub const RECOVERED_TEMPLATES_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of one file that is read. A larger one is damaged: no writer writes one.
+pub const DISK_FILE_READ_BYTES_MAX: u64 = 64 << 20;
+
+/// The most that may lie between two syncs of files.
+pub const DISK_INTERVAL_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How long a stop waits for the last write to files. A disk that does not answer is left behind, with the thread that waits for it, and
+/// counted in `telemetry_disk_failures`.
+pub const DISK_STOP_DEADLINE: Duration = STOP_DEADLINE;
+
 /// Sessions that are over whose files stay. The oldest are removed beyond it, and each file counted in `telemetry_disk_files_removed`.
 pub const DISK_SESSIONS_MAX: usize = 256;
 

@@ -100,7 +100,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
     let message_bytes_max = streams.metrics().log.options().message_bytes_max;
     let recovery = config.disk.as_ref().map(|disk| {
-        let mut recovery = persist::recover_all(disk, config.streams.bytes_max);
+        let mut recovery = persist::recover_all(disk, &streams);
         persist::serve(&mut recovery, &streams);
         recovery
     });

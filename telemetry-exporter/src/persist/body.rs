@@ -22,8 +22,8 @@ pub enum Body<'a> {
     Template { id: u64, base: u64, change: &'a [u8] },
     /// A message of a stream, with how many the stream had taken before.
     Message { stream: u32, number: u64, at: Position, time_ns: u64, payload: &'a [u8] },
-    /// Messages of a stream up to here fell out of it before they were written; so many had it taken before the next.
-    Missed { stream: u32, number: u64, to: Position, reason: Reason },
+    /// So many messages of a stream, up to here, fell out of it before they were written; `number` had it taken before the next.
+    Missed { stream: u32, number: u64, count: u64, to: Position, reason: Reason },
 }
 
 /// What the messages of a stream are.
@@ -76,8 +76,8 @@ pub fn template(out: &mut Vec<u8>, id: u64, base: u64) {
     [id, base].into_iter().for_each(|number| varint(out, number));
 }
 
-pub fn missed(out: &mut Vec<u8>, stream: u32, number: u64, to: Position, reason: Reason) {
-    [u64::from(stream), number, to.sequence, to.offset].into_iter().for_each(|number| varint(out, number));
+pub fn missed(out: &mut Vec<u8>, stream: u32, number: u64, count: u64, to: Position, reason: Reason) {
+    [u64::from(stream), number, count, to.sequence, to.offset].into_iter().for_each(|number| varint(out, number));
     out.push(match reason {
         Reason::Expired => 0,
         Reason::Dropped => 1,
@@ -111,14 +111,15 @@ impl<'a> Body<'a> {
                 Self::Message { stream, number, at, time_ns: u64::from_be_bytes(*time), payload }
             }
             MISSED => {
-                let (stream, number, to) = (id(&mut input)?, input.number()?, position(&mut input)?);
+                let (stream, number, count) = (id(&mut input)?, input.number()?, input.number()?);
+                let to = position(&mut input)?;
                 let reason = match input.byte()? {
                     0 => Reason::Expired,
                     1 => Reason::Dropped,
                     2 => Reason::Lost,
                     _ => return Err(input.wrong("a reason that there is not")),
                 };
-                Self::Missed { stream, number, to, reason }
+                Self::Missed { stream, number, count, to, reason }
             }
             _ => return Ok(None),
         }))
@@ -146,12 +147,12 @@ mod tests {
         bodies[1].1.extend_from_slice(b"change");
         message(&mut bodies[2].1, 7, 1 << 40, at, u64::MAX);
         bodies[2].1.extend_from_slice(b"{}");
-        missed(&mut bodies[3].1, 7, 9, at, Reason::Dropped);
+        missed(&mut bodies[3].1, 7, 9, 5, at, Reason::Dropped);
         let wanted = [
             Body::Stream { id: 7, kind: Kind::Event, name: "libp2p_ping" },
             Body::Template { id: 500, base: 499, change: b"change" },
             Body::Message { stream: 7, number: 1 << 40, at, time_ns: u64::MAX, payload: b"{}" },
-            Body::Missed { stream: 7, number: 9, to: at, reason: Reason::Dropped },
+            Body::Missed { stream: 7, number: 9, count: 5, to: at, reason: Reason::Dropped },
         ];
         for ((kind, body), wanted) in bodies.iter().zip(&wanted) {
             assert_eq!(Body::read(*kind, body).as_ref(), Ok(&Some(wanted.clone())));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::own::{self, Operation};
 use super::settings::{Disk, Durability};
 use super::writer::Writer;
-use crate::limits::{DISK_ERROR_BYTES_MAX, DISK_WAIT_MAX};
+use crate::limits::{DISK_ERROR_BYTES_MAX, DISK_STOP_DEADLINE, DISK_WAIT_MAX};
 use crate::stream::Streams;
 
 /// Keeps streams in files, until it is dropped.
@@ -34,7 +34,9 @@ struct Inner {
     wanted: u64,
     done: u64,
     ends: bool,
-    /// The last error, while it lasts.
+    /// The thread has ended.
+    is_over: bool,
+    /// The last error, while it lasts: nobody waits then.
     error: Option<String>,
     failures: u64,
 }
@@ -61,6 +63,15 @@ impl Keeper {
     /// # Errors
     /// The system gave no thread.
     pub fn start(disk: &Disk, streams: &Arc<Streams>) -> io::Result<Self> {
+        let (to, of) = (disk.clone(), Arc::clone(streams));
+        Self::start_by(disk, streams, move || Writer::begin(&to, &of))
+    }
+
+    fn start_by(
+        disk: &Disk,
+        streams: &Arc<Streams>,
+        begin: impl FnMut() -> io::Result<Writer> + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             inner: Mutex::default(),
             asked: Condvar::new(),
@@ -68,8 +79,8 @@ impl Keeper {
             process: std::process::id(),
         });
         let body = {
-            let (shared, disk, streams) = (Arc::clone(&shared), disk.clone(), Arc::clone(streams));
-            move || shared.run(&disk, &streams)
+            let (shared, interval, streams) = (Arc::clone(&shared), disk.interval, Arc::clone(streams));
+            move || shared.run(interval, &streams, begin)
         };
         let thread = thread::Builder::new().name("telemetry-disk".to_owned()).spawn(body)?;
         if disk.durability == Durability::Each {
@@ -90,69 +101,97 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
+    /// Writes what is left, and waits for that up to [`DISK_STOP_DEADLINE`].
     fn drop(&mut self) {
-        self.shared.inner.lock().ends = true;
+        let Some(thread) = self.thread.take().filter(|_| self.shared.process == std::process::id()) else { return };
+        let mut inner = self.shared.inner.lock();
+        inner.ends = true;
         self.shared.asked.notify_one();
-        let thread = self.thread.take().filter(|_| self.shared.process == std::process::id());
-        if let Some(thread) = thread {
-            let _a_panic_has_ended_it_too = thread.join();
+        let deadline = Instant::now() + DISK_STOP_DEADLINE;
+        while !inner.is_over {
+            if self.shared.settled.wait_until(&mut inner, deadline).timed_out() {
+                break;
+            }
         }
+        let is_over = inner.is_over;
+        drop(inner);
+        if is_over {
+            let _a_panic_has_ended_it_too = thread.join();
+        } else {
+            own::failed(Operation::Write);
+        }
+    }
+}
+
+/// The end of the thread, in order or not: who waits now waits for nothing.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner.lock();
+        inner.is_over = true;
+        if thread::panicking() {
+            inner.error = Some("the thread that writes has panicked".to_owned());
+        }
+        drop(inner);
+        self.0.settled.notify_all();
     }
 }
 
 impl Shared {
     /// Waits until what was appended before is synced, the disk fails, or the wait is too long.
     fn wait(&self) {
-        if self.process != std::process::id() {
-            return own::wait_ended();
+        if self.process != std::process::id() || !self.is_synced() {
+            own::wait_ended();
         }
+    }
+
+    fn is_synced(&self) -> bool {
         let mut inner = self.inner.lock();
-        if inner.ends {
-            return; // what comes now is written by the last pass
+        if inner.error.is_some() || inner.is_over {
+            return false;
         }
         inner.wanted += 1;
         let own = inner.wanted;
         self.asked.notify_one();
         let deadline = Instant::now() + DISK_WAIT_MAX;
-        while inner.done < own && inner.error.is_none() {
-            if self.settled.wait_until(&mut inner, deadline).timed_out() {
-                break;
+        while inner.done < own && inner.error.is_none() && !inner.is_over {
+            let is_late = self.settled.wait_until(&mut inner, deadline).timed_out();
+            if is_late && inner.done < own && inner.error.is_none() {
+                inner.error = Some(format!("the disk has not answered for {DISK_WAIT_MAX:?}"));
+                self.settled.notify_all();
             }
         }
-        if inner.done < own {
-            drop(inner);
-            own::wait_ended();
-        }
+        inner.done >= own
     }
 
-    fn run(&self, disk: &Disk, streams: &Arc<Streams>) {
+    fn run(&self, interval: Duration, streams: &Streams, mut begin: impl FnMut() -> io::Result<Writer>) {
+        let _end = End(self);
         let mut writer = None;
-        let mut ends = false;
-        while !ends {
-            let wanted = self.next(disk.interval);
-            ends = wanted.ends;
+        loop {
+            let Wanted { wanted, ends } = self.next(interval);
+            let is_idle = || streams.all().iter().all(|stream| stream.log.state().appended == 0);
+            if ends && writer.is_none() && is_idle() {
+                return; // a session of nothing
+            }
             let passed = match &mut writer {
-                Some(writer) => self.pass(writer),
-                None => match Writer::begin(disk, streams) {
-                    Ok(begun) => self.pass(writer.insert(begun)),
+                Some(writer) => pass(writer),
+                None => match begin() {
+                    Ok(begun) => pass(writer.insert(begun)),
                     Err(error) => Err((Operation::Begin, error)),
                 },
             };
-            self.settle(wanted.wanted, passed);
+            writer = writer.filter(|writer| !writer.is_gone());
+            self.settle(wanted, passed);
+            if ends {
+                break;
+            }
         }
         if let Some(writer) = writer
             && let Err(error) = writer.end()
         {
             self.settle(0, Err((Operation::Write, error)));
         }
-        // Who waits now waits for nothing.
-        self.inner.lock().done = u64::MAX;
-        self.settled.notify_all();
-    }
-
-    fn pass(&self, writer: &mut Writer) -> Result<(), (Operation, io::Error)> {
-        writer.pass().map_err(|error| (Operation::Write, error))?;
-        writer.remove_oldest().map_err(|error| (Operation::Remove, error))
     }
 
     /// Waits for who asks, for the end, or for the time.
@@ -170,26 +209,34 @@ impl Shared {
 
     fn settle(&self, wanted: u64, passed: Result<(), (Operation, io::Error)>) {
         let mut inner = self.inner.lock();
-        match passed {
-            Ok(()) => (inner.done, inner.error) = (wanted, None),
-            Err((operation, error)) => {
-                own::failed(operation);
-                let mut text = error.to_string();
-                text.truncate(text.floor_char_boundary(DISK_ERROR_BYTES_MAX));
-                inner.failures += 1;
-                if operation == Operation::Remove {
-                    inner.done = wanted; // all is written
-                } else {
-                    inner.error = Some(text);
-                }
-            }
+        if let Err((operation, error)) = &passed {
+            own::failed(*operation);
+            inner.failures += 1;
+            let mut text = error.to_string();
+            text.truncate(text.floor_char_boundary(DISK_ERROR_BYTES_MAX));
+            inner.error = Some(text);
+        }
+        if matches!(passed, Ok(()) | Err((Operation::Remove, _))) {
+            (inner.done, inner.error) = (wanted, None); // all is written
         }
         drop(inner);
         self.settled.notify_all();
     }
 }
 
+/// Writes what came, and stays within the bound whether that went well or not.
+fn pass(writer: &mut Writer) -> Result<(), (Operation, io::Error)> {
+    let passed = writer.pass();
+    let removed = writer.remove_oldest();
+    passed.map_err(|error| (Operation::Write, error))?;
+    removed.map_err(|error| (Operation::Remove, error))
+}
+
 struct Wanted {
     wanted: u64,
     ends: bool,
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

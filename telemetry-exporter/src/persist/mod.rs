@@ -13,8 +13,11 @@ mod own;
 mod body;
 mod writer;
 mod keeper;
+mod rejoin;
 mod rebuild;
 mod recover;
+#[cfg(test)]
+mod witness;
 
 #[cfg(test)]
 mod format_tests;

@@ -1,225 +1,207 @@
 //! The streams of a session, put together from the records of its files.
 //!
 //! Invariant: each message that was found is in its stream once, in its place, and the number of those that are missing between two is
-//! known: from the numbers of the messages, which the journal's indices need not tell.
+//! known: from the numbers of the messages, which the journal's indices need not tell. What is held is bounded by the bytes that were
+//! read, whatever they claim, but for layouts of metrics, which have a bound of their own.
+//! Not here: how a stream is made of its messages (`rejoin`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::body::{Body, Kind};
+use super::rejoin::{Absent, Rejoined, Segment, rejoin};
 use crate::compact::{Head, Template};
-use crate::stream::{FRAME_HEAD_BYTES, Hole, Position, Restored, Templates, frame_of};
+use crate::limits::{MESSAGE_BYTES_MAX, RECOVERED_STREAMS_MAX, RECOVERED_TEMPLATES_BYTES_MAX, SEGMENT_BYTES_MAX};
+use crate::stream::{Position, Templates};
+
+/// How much is held of what is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    /// Bytes of one stream: the newest.
+    pub stream_bytes_max: usize,
+    /// Bytes of all streams: of the largest the oldest goes.
+    pub bytes_max: usize,
+}
 
 /// The streams of one session.
-#[derive(Default)]
 pub struct Rebuilt {
+    within: Within,
     /// By their names.
     pub streams: BTreeMap<String, Stream>,
     /// Of the metrics.
     pub templates: Templates,
+    /// The one that was read last, on which the next is built.
+    last_template: (u64, Arc<Template>),
     /// The newest segment of the metrics.
     sequence: u64,
     /// Which stream a number is of.
     names: BTreeMap<u32, String>,
+    /// Bytes of all streams.
+    bytes: usize,
     /// Records that are not what their kind wants, though their checksums are right.
     pub malformed: u64,
-    bytes_max: Option<usize>,
 }
 
 /// One stream of a session.
 pub struct Stream {
     pub kind: Kind,
-    segments: VecDeque<Segment>,
+    /// By their numbers.
+    segments: BTreeMap<u64, Segment>,
     bytes: usize,
+    /// Segments before it are not held.
+    first: u64,
     /// Messages of which this session tells, there or not.
     pub end: u64,
     /// Messages that were found.
     pub found: u64,
-    /// Messages that fell out of memory before they were written.
-    pub missed: u64,
-}
-
-struct Segment {
-    sequence: u64,
-    data: Vec<u8>,
-    messages: BTreeMap<u64, Message>,
-}
-
-/// A message by its offset.
-struct Message {
-    end: u64,
-    number: u64,
-    time_ns: u64,
+    absent: Vec<Absent>,
 }
 
 impl Rebuilt {
-    /// Of a stream so many bytes at most are held, the newest.
-    pub fn within(bytes_max: Option<usize>) -> Self {
-        Self { bytes_max, ..Self::default() }
+    /// Of what is found the newest is held.
+    pub fn new(within: Within) -> Self {
+        let (streams, templates, last_template, names) = Default::default();
+        Self { within, streams, templates, last_template, sequence: 0, names, bytes: 0, malformed: 0 }
     }
 
     /// Takes in one record.
     pub fn take(&mut self, kind: u8, body: &[u8]) {
-        match Body::read(kind, body) {
+        let is_taken = match Body::read(kind, body) {
             Ok(Some(body)) => self.take_body(body),
-            Ok(None) => {}
-            Err(_) => self.malformed += 1,
-        }
+            Ok(None) => true,
+            Err(_) => false,
+        };
+        self.malformed += u64::from(!is_taken);
     }
 
-    fn take_body(&mut self, body: Body<'_>) {
+    /// Whether it can be.
+    fn take_body(&mut self, body: Body<'_>) -> bool {
         match body {
-            Body::Stream { id, kind, name } => {
-                self.names.insert(id, name.to_owned());
-                self.streams.entry(name.to_owned()).or_insert_with(|| Stream::new(kind));
-            }
-            Body::Template { id, base, change } => {
-                // What it is told by may be lost with other records, which are counted.
-                let Some(before) = self.templates.get(base) else { return };
-                match Template::read(change, &before) {
-                    Ok(template) => self.templates.keep(id, &Arc::new(template), (base, &before), self.sequence),
-                    Err(_) => self.malformed += 1,
-                }
-            }
+            Body::Stream { id, kind, name } => self.name(id, kind, name),
+            Body::Template { id, base, change } => self.take_template(id, base, change),
             Body::Message { stream, number, at, time_ns, payload } => {
-                let bytes_max = self.bytes_max;
-                let Some(stream) = self.stream(stream) else { return };
-                stream.add(number, at, time_ns, payload);
-                while bytes_max.is_some_and(|most| stream.bytes > most) && stream.segments.len() > 1 {
-                    stream.bytes -= stream.segments.pop_front().map_or(0, |segment| segment.data.len());
+                if number == u64::MAX || at.sequence == u64::MAX || at.offset > OFFSET_MAX || payload.len() > PAYLOAD_BYTES_MAX {
+                    return false; // no writer writes one
                 }
-                let first = stream.segments.front().map_or(0, |segment| segment.sequence);
+                let Some(stream) = stream_of(&mut self.streams, &self.names, stream) else { return false };
+                self.bytes += stream.add(number, at, time_ns, payload);
                 if stream.kind == Kind::Metrics {
                     self.sequence = self.sequence.max(at.sequence);
                     self.templates.need(Head::of(payload).map_or(0, |head| head.template), at.sequence);
-                    self.templates.forget_before(first);
                 }
+                let most = self.within.stream_bytes_max;
+                let beside = if stream.kind == Kind::Metrics { self.templates.bytes() } else { 0 };
+                if stream.bytes.saturating_add(beside) > most {
+                    self.bytes -= stream.shorten(most.saturating_sub(beside), &self.templates);
+                }
+                self.make_room();
+                true
             }
-            Body::Missed { stream, number, .. } => {
-                let Some(stream) = self.stream(stream) else { return };
-                stream.missed += number.saturating_sub(stream.end);
+            Body::Missed { stream, number, count, reason, .. } => {
+                let Some(stream) = stream_of(&mut self.streams, &self.names, stream) else { return false };
+                let Some(from) = number.checked_sub(count) else { return false };
+                stream.absent.push(Absent { from, to: number, reason });
                 stream.end = stream.end.max(number);
+                true
             }
         }
     }
 
-    fn stream(&mut self, id: u32) -> Option<&mut Stream> {
-        let Some(name) = self.names.get(&id) else {
-            self.malformed += 1; // the record that names it is lost
-            return None;
-        };
-        self.streams.get_mut(name)
+    fn name(&mut self, id: u32, kind: Kind, name: &str) -> bool {
+        if self.names.len() >= RECOVERED_STREAMS_MAX && !self.names.contains_key(&id) {
+            return false;
+        }
+        if self.names.insert(id, name.to_owned()).is_none_or(|before| before != name) && !self.streams.contains_key(name) {
+            if self.streams.len() >= RECOVERED_STREAMS_MAX {
+                return false;
+            }
+            self.streams.insert(name.to_owned(), Stream::new(kind));
+        }
+        true
+    }
+
+    fn take_template(&mut self, id: u64, base: u64, change: &[u8]) -> bool {
+        if id == 0 || self.templates.need(id, self.sequence) {
+            return id != 0; // it is there more than once
+        }
+        let before = if base == self.last_template.0 { Some(Arc::clone(&self.last_template.1)) } else { self.templates.get(base) };
+        // What it is told by may be lost with other records, which are counted.
+        let Some(before) = before else { return true };
+        let Ok(template) = Template::read(change, &before) else { return false };
+        if self.templates.bytes().saturating_add(template.bytes()) > RECOVERED_TEMPLATES_BYTES_MAX {
+            self.templates.forget_before(self.sequence);
+            if self.templates.bytes().saturating_add(template.bytes()) > RECOVERED_TEMPLATES_BYTES_MAX {
+                return false;
+            }
+        }
+        let template = Arc::new(template);
+        self.templates.keep(id, &template, (base, &before), self.sequence);
+        self.last_template = (id, template);
+        true
+    }
+
+    /// Lets go of the oldest segments of the largest streams while all are too large.
+    fn make_room(&mut self) {
+        while self.bytes > self.within.bytes_max
+            && let Some(stream) =
+                self.streams.values_mut().filter(|stream| stream.segments.len() > 1).max_by_key(|stream| stream.bytes)
+        {
+            let most = stream.bytes.saturating_sub(1);
+            self.bytes -= stream.shorten(most, &self.templates);
+        }
     }
 }
+
+fn stream_of<'a>(streams: &'a mut BTreeMap<String, Stream>, names: &BTreeMap<u32, String>, id: u32) -> Option<&'a mut Stream> {
+    streams.get_mut(names.get(&id)?)
+}
+
+/// Bytes of a message of metrics, compact: more than of one of the others.
+const PAYLOAD_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+
+/// Where a message of a segment begins at the most.
+const OFFSET_MAX: u64 = (SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX) as u64;
 
 impl Stream {
     fn new(kind: Kind) -> Self {
-        Self { kind, segments: VecDeque::new(), bytes: 0, end: 0, found: 0, missed: 0 }
+        Self { kind, segments: BTreeMap::new(), bytes: 0, first: 0, end: 0, found: 0, absent: Vec::new() }
     }
 
-    /// Messages that are known to have been, and are neither there nor known to have fallen out of memory.
-    pub fn lost(&self) -> u64 {
-        let first =
-            self.segments.front().and_then(|segment| segment.messages.values().next()).map_or(self.end, |first| first.number);
-        let before = first.min(self.end);
-        (self.end - before).saturating_sub(self.held())
+    /// Puts the stream together. `now_ns` is when its segments are so old as their messages say.
+    pub fn finish(self, now_ns: u64) -> Rejoined {
+        rejoin(self.segments, self.absent, self.end, now_ns)
     }
 
-    fn held(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.messages.len() as u64).sum()
-    }
-
-    fn add(&mut self, number: u64, at: Position, time_ns: u64, payload: &[u8]) {
-        let len = FRAME_HEAD_BYTES + payload.len();
-        let Ok(begin) = usize::try_from(at.offset) else { return };
-        if begin > SEGMENT_BYTES_MAX {
-            return; // no writer writes one
+    /// Adds a message, unless it is there, because it was written again after an error. So many bytes are held more.
+    fn add(&mut self, number: u64, at: Position, time_ns: u64, payload: &[u8]) -> usize {
+        if at.sequence < self.first {
+            return 0;
         }
-        let place = match self.segments.binary_search_by_key(&at.sequence, |segment| segment.sequence) {
-            Ok(place) => place,
-            Err(0) if !self.segments.is_empty() => return, // dropped already
-            Err(place) => {
-                self.segments.insert(place, Segment { sequence: at.sequence, data: Vec::new(), messages: BTreeMap::new() });
-                place
-            }
-        };
-        let Some(segment) = self.segments.get_mut(place) else { return };
-        if segment.messages.contains_key(&at.offset) {
-            return; // it was written again after an error
+        let segment = self.segments.entry(at.sequence).or_default();
+        let added = segment.add(number, at.offset, time_ns, payload);
+        self.bytes += added;
+        if added > 0 {
+            self.found += 1;
+            self.end = self.end.max(number + 1);
         }
-        let before = segment.data.len();
-        segment.data.resize(before.max(begin + len), 0);
-        self.bytes += segment.data.len() - before;
-        frame_of(&mut segment.data[begin..begin + len], time_ns, payload);
-        segment.messages.insert(at.offset, Message { end: at.offset + len as u64, number, time_ns });
-        self.found += 1;
-        self.end = self.end.max(number + 1);
+        added
     }
 
-    /// The segments of the stream, each as it was where all of it was found, and whatever is missing with what is known of it; with the
-    /// number of the first. `now_ns` is when they are so old as their messages say.
-    pub fn finish(self, now_ns: u64) -> (u64, Vec<Restored>) {
-        let first = self.segments.front().map_or(0, |segment| segment.sequence);
-        let (mut restored, mut expected, mut next): (Vec<Restored>, _, _) = (Vec::new(), None, first);
-        let mut segments = self.segments.into_iter().peekable();
-        while let Some(segment) = segments.next() {
-            let begins = segment.messages.values().next().map_or(0, |message| message.number);
-            let missing = segment.sequence - next;
-            if missing > MISSING_SEGMENTS_MAX {
-                restored.clear(); // what is before so large a hole is as if it were dropped
-            } else {
-                restored.extend((0..missing).map(|_| lost(restored_time(&segment), begins)));
-            }
-            next = segment.sequence + 1;
-            let behind = segments.peek().filter(|behind| behind.sequence == next);
-            let behind = behind.and_then(|behind| behind.messages.first_key_value()).filter(|(at, _)| **at == 0);
-            restored.push(segment.finish(behind.map(|(_, message)| message.number), now_ns, self.end));
-            expected = Some(next);
+    /// Lets go of the oldest segments, but for the newest. So many bytes are held less.
+    fn shorten(&mut self, bytes_max: usize, templates: &Templates) -> usize {
+        let before = self.bytes;
+        while self.bytes > bytes_max && self.segments.len() > 1 {
+            self.bytes -= self.segments.pop_first().map_or(0, |(_, segment)| segment.bytes());
         }
-        (expected.map_or(0, |end| end - restored.len() as u64), restored)
+        let first = self.segments.first_key_value().map_or(self.first, |(first, _)| *first);
+        if first > self.first && self.kind == Kind::Metrics {
+            templates.forget_before(first);
+        }
+        self.first = first;
+        before - self.bytes
     }
 }
 
-/// Segments in a row of which nothing was found, each of which is told as missing. Where there are more the older ones are left out.
-const MISSING_SEGMENTS_MAX: u64 = 1 << 12;
-
-/// Bytes of a segment, and of one message that makes it larger.
-const SEGMENT_BYTES_MAX: usize = crate::limits::SEGMENT_BYTES_MAX + 2 * crate::limits::MESSAGE_BYTES_MAX;
-
-fn restored_time(segment: &Segment) -> u64 {
-    segment.messages.values().next().map_or(0, |message| message.time_ns)
-}
-
-/// A segment of which nothing is there.
-fn lost(first_time_ns: u64, number: u64) -> Restored {
-    let hole = Hole { from: 0, to: None, messages_before: number };
-    Restored { first_time_ns, first_number: number, holes: vec![hole], ..Restored::default() }
-}
-
-impl Segment {
-    /// `behind` is the number of the first message of the next segment, where that is there; `end` of the first that never was.
-    fn finish(self, behind: Option<u64>, now_ns: u64, end: u64) -> Restored {
-        let (mut holes, mut at, mut number) = (Vec::new(), 0, None);
-        for (begin, message) in &self.messages {
-            if *begin > at {
-                holes.push(Hole { from: at, to: Some(*begin), messages_before: message.number });
-            }
-            (at, number) = (message.end, Some(message.number + 1));
-        }
-        let after = behind.unwrap_or(end);
-        if number.is_some_and(|number| number < after) {
-            holes.push(Hole { from: at, to: None, messages_before: after });
-        }
-        let first = self.messages.values().next();
-        let last_ns = self.messages.values().next_back().map_or(0, |message| message.time_ns);
-        Restored {
-            messages: self.messages.len() as u64,
-            first_number: first.map_or(0, |first| first.number),
-            first_time_ns: first.map_or(0, |first| first.time_ns),
-            age: Duration::from_nanos(now_ns.saturating_sub(last_ns)),
-            holes,
-            data: self.data.into(),
-        }
-    }
-}
+#[cfg(test)]
+#[path = "rebuild_tests.rs"]
+mod tests;

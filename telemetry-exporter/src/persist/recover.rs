@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::body::Kind;
 use super::own;
-use super::rebuild::{Rebuilt, Stream};
+use super::rebuild::{Rebuilt, Stream, Within};
+use super::rejoin::Rejoined;
 use super::settings::Disk;
 use crate::limits::{DISK_SESSIONS_MAX, PAST_SESSIONS_MAX};
-use crate::stream::disk::{self, Device, Directory, Folder, Only, Report};
+use crate::stream::disk::{self, Device, Directory, Folder, Only, Report, Session};
 use crate::stream::{
     FRAME_HEAD_BYTES, Life, Log, NamedLog, Piece, Position, Reader, Restored, StreamKind, Streams, Templates, frames,
 };
@@ -24,7 +25,7 @@ use crate::stream::{
 pub struct Recovery {
     /// The sessions that are over, the oldest first.
     pub sessions: Vec<RecoveredSession>,
-    /// Sessions that are written by a process that lives, and were not read.
+    /// Sessions newer than the oldest that was read that are written by a process that lives, and were not read.
     pub live: usize,
     /// Older sessions that were not read.
     pub older: usize,
@@ -87,14 +88,25 @@ pub enum Found<'a> {
     },
 }
 
+impl RecoveredStream {
+    /// A log of what is held, which is handed over.
+    pub(super) fn take_log(&mut self) -> Log {
+        Log::restored(unbounded(), self.first, std::mem::take(&mut self.segments), self.appended, Instant::now())
+    }
+}
+
 impl RecoveredSession {
+    /// Bytes that are held.
+    fn held(&self) -> usize {
+        let segments = self.streams.values().flat_map(|stream| &stream.segments);
+        segments.map(|segment| segment.data.len()).sum::<usize>() + self.templates.bytes()
+    }
+
     /// Hands over what is held of a stream, in order, and lets go of it. Nothing where the stream is not there.
     pub fn read(&mut self, name: &str, mut visit: impl FnMut(Found<'_>)) {
-        let Some(RecoveredStream { first, segments, appended, kind, .. }) = self.streams.get_mut(name) else { return };
-        let (first, segments, appended) = (*first, std::mem::take(segments), *appended);
-        let log = Log::restored(unbounded(), first, segments, appended, Instant::now());
+        let Some(stream) = self.streams.get_mut(name) else { return };
+        let (log, is_compact) = (stream.take_log(), stream.kind == Kind::Metrics.as_str());
         let (mut at, end) = (log.first(), log.end());
-        let is_compact = *kind == Kind::Metrics.as_str();
         let templates = if is_compact { std::mem::take(&mut self.templates) } else { Templates::default() };
         let stream = Arc::new(NamedLog::restored(0, StreamKind::Metrics, log, templates));
         let mut reader = is_compact.then(|| Reader::new(Arc::clone(&stream)));
@@ -127,18 +139,25 @@ fn unbounded() -> crate::StreamOptions {
     crate::StreamOptions { bytes_max: usize::MAX, ..crate::StreamOptions::default() }
 }
 
-/// Reads the sessions in a folder that are over: of each stream the newest bytes that it may hold. It writes nothing but the locks, which it takes
-/// while it reads.
+/// Reads the sessions in a folder that are over, the newest [`PAST_SESSIONS_MAX`]: of each stream the newest bytes that it may hold. It
+/// writes nothing but the locks, which it takes while it reads.
 ///
 /// # Errors
 /// The folder cannot be listed. A session that cannot be read is told in what is returned.
 pub fn recover(dir: impl Into<PathBuf>, stream_bytes_max: Option<usize>) -> io::Result<Recovery> {
-    let folder = Folder::new(dir);
+    recover_within(&Folder::new(dir), Within { stream_bytes_max: stream_bytes_max.unwrap_or(usize::MAX), bytes_max: usize::MAX })
+}
+
+/// The same, with so many bytes of all sessions together: the newest.
+fn recover_within(folder: &Folder, mut within: Within) -> io::Result<Recovery> {
     let mut recovery = Recovery::default();
     let mut sessions = folder.sessions()?;
-    recovery.older = sessions.len().saturating_sub(PAST_SESSIONS_MAX);
-    for session in sessions.split_off(recovery.older) {
-        let locked = match folder.lock(&session) {
+    while let Some(session) = sessions.pop() {
+        if recovery.sessions.len() == PAST_SESSIONS_MAX || within.bytes_max == 0 {
+            recovery.older = sessions.len() + 1;
+            break;
+        }
+        let locked = match folder.share(&session) {
             Ok(Some(locked)) => locked,
             Ok(None) => {
                 recovery.live += 1;
@@ -149,14 +168,18 @@ pub fn recover(dir: impl Into<PathBuf>, stream_bytes_max: Option<usize>) -> io::
                 continue;
             }
         };
-        let read = folder.open(&session).and_then(|directory| read(&directory, session.path(), stream_bytes_max));
-        match read {
-            Ok(session) => recovery.sessions.push(session),
+        match folder.open(&session).and_then(|directory| read_within(&directory, session.path(), within)) {
+            Ok(session) if session.report.files.is_empty() => {}
+            Ok(session) => {
+                within.bytes_max = within.bytes_max.saturating_sub(session.held());
+                recovery.sessions.push(session);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // removed meanwhile
             Err(error) => recovery.errors.push(error.to_string()),
         }
         drop(locked);
     }
-    recovery.sessions.retain(|session| !session.report.files.is_empty());
+    recovery.sessions.reverse();
     Ok(recovery)
 }
 
@@ -165,23 +188,7 @@ pub fn recover(dir: impl Into<PathBuf>, stream_bytes_max: Option<usize>) -> io::
 /// # Errors
 /// The folder cannot be listed.
 pub fn read(device: &dyn Device, path: &Path, stream_bytes_max: Option<usize>) -> io::Result<RecoveredSession> {
-    let mut rebuilt = Rebuilt::within(stream_bytes_max);
-    let report = disk::scan(device, |record| rebuilt.take(record.kind, record.body))?;
-    let now_ns = clock::now_ns();
-    let stream = |(name, stream): (String, Stream)| {
-        let Stream { kind, found, missed, end, .. } = stream;
-        let lost = stream.lost();
-        let (first, segments) = stream.finish(now_ns);
-        (name, RecoveredStream { kind: kind.as_str(), messages: found, missed, lost, appended: end, first, segments })
-    };
-    Ok(RecoveredSession {
-        session: Uuid::from_bytes(report.session.unwrap_or_default()),
-        path: path.to_owned(),
-        report,
-        streams: rebuilt.streams.into_iter().map(stream).collect(),
-        malformed: rebuilt.malformed,
-        templates: rebuilt.templates,
-    })
+    read_within(device, path, Within { stream_bytes_max: stream_bytes_max.unwrap_or(usize::MAX), bytes_max: usize::MAX })
 }
 
 /// Reads all that there is, of processes that live too: of the folder of all sessions, of that of one, or of one file.
@@ -201,15 +208,34 @@ pub fn look(path: &Path) -> io::Result<Vec<RecoveredSession>> {
     sessions.iter().map(|session| read(&folder.open(session)?, session.path(), None)).collect()
 }
 
-/// Serves what earlier sessions left beside these streams: of those that are declared now, as long as it is within their windows.
+fn read_within(device: &dyn Device, path: &Path, within: Within) -> io::Result<RecoveredSession> {
+    let mut rebuilt = Rebuilt::new(within);
+    let report = disk::scan(device, |record| rebuilt.take(record.kind, record.body))?;
+    let now_ns = clock::now_ns();
+    let Rebuilt { streams, templates, mut malformed, .. } = rebuilt;
+    let stream = |(name, stream): (String, Stream)| {
+        let Stream { kind, found, end, .. } = stream;
+        let Rejoined { first, segments, lost, missed, malformed: contradicting } = stream.finish(now_ns);
+        malformed += contradicting;
+        let messages = found.saturating_sub(contradicting);
+        (name, RecoveredStream { kind: kind.as_str(), messages, missed, lost, appended: end, first, segments })
+    };
+    let streams = streams.into_iter().map(stream).collect();
+    let session = Uuid::from_bytes(report.session.unwrap_or_default());
+    Ok(RecoveredSession { session, path: path.to_owned(), report, streams, malformed, templates })
+}
+
+/// Serves what earlier sessions left beside these streams: of those that are declared now, as long as it is within their windows. What it does
+/// not serve is let go of.
 pub(crate) fn serve(recovery: &mut Recovery, streams: &Streams) {
     let now = Instant::now();
     for session in &mut recovery.sessions {
+        let mut templates = std::mem::take(&mut session.templates);
         for (name, found) in &mut session.streams {
-            let Some(stream) = streams.by_name(name).filter(|stream| Kind::of(stream).as_str() == found.kind) else { continue };
             let segments = std::mem::take(&mut found.segments);
+            let Some(stream) = streams.by_name(name).filter(|stream| Kind::of(stream).as_str() == found.kind) else { continue };
             let log = Log::restored(stream.log.options().clone(), found.first, segments, found.appended, now);
-            let templates = if stream.id == 0 { std::mem::take(&mut session.templates) } else { Templates::default() };
+            let templates = if stream.id == 0 { std::mem::take(&mut templates) } else { Templates::default() };
             let past = NamedLog::restored(stream.id, stream.kind.clone(), log, templates);
             past.log.tick(now);
             if past.log.state().kept > 0 {
@@ -219,45 +245,82 @@ pub(crate) fn serve(recovery: &mut Recovery, streams: &Streams) {
     }
 }
 
-/// Removes the oldest files of sessions that are over while they are too many, or have more than so many bytes. What is left has so many.
-///
-/// # Errors
-/// The system's. What is of a process that lives is left alone, and not counted.
-pub(super) fn remove_oldest(folder: &Folder, bytes_max: u64) -> io::Result<u64> {
-    let mut over = Vec::new();
-    let mut bytes = 0;
-    for session in folder.sessions()? {
-        let Some(locked) = folder.lock(&session)? else { continue };
-        let directory = folder.open(&session)?;
-        let mut files = directory.list()?;
-        files.sort();
-        bytes += files.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        over.push((session, locked, directory, files));
+/// Removes the oldest files of sessions that are over while they are too many, or have more than so many bytes. What is left has so many,
+/// with the first error of the system. What is of a process that lives, or cannot be looked at, is left alone and not counted.
+pub(super) fn remove_oldest(folder: &Folder, bytes_max: u64) -> (u64, io::Result<()>) {
+    let (mut over, mut bytes, mut result) = (Vec::new(), 0_u64, Ok(()));
+    let sessions = folder.sessions().unwrap_or_else(|error| {
+        result = Err(error);
+        Vec::new()
+    });
+    let mut note = |error: io::Error| {
+        if result.is_ok() && error.kind() != io::ErrorKind::NotFound {
+            result = Err(error); // what is not there was removed by another process
+        }
+    };
+    for session in sessions {
+        let files = match folder.share(&session) {
+            Ok(Some(_locked)) => folder.open(&session).and_then(|directory| directory.list()),
+            Ok(None) => continue,
+            Err(error) => Err(error),
+        };
+        match files {
+            Ok(files) => {
+                bytes = files.iter().fold(bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
+                over.push((session, files));
+            }
+            Err(error) => note(error),
+        }
     }
     let mut too_many = over.len().saturating_sub(DISK_SESSIONS_MAX);
-    for (session, locked, directory, files) in over {
-        let mut left = files.len();
-        for (name, size) in files {
-            if bytes <= bytes_max && too_many == 0 {
-                break;
-            }
-            directory.remove(&name)?;
-            own::removed();
-            (bytes, left) = (bytes - size, left - 1);
-        }
-        if left > 0 {
+    for (session, files) in over {
+        if bytes <= bytes_max && too_many == 0 && !files.is_empty() {
             break;
         }
-        folder.remove(&session, locked)?;
-        too_many = too_many.saturating_sub(1);
+        match remove_files(folder, &session, files, |removed| {
+            bytes = bytes.saturating_sub(removed);
+            bytes <= bytes_max && too_many == 0
+        }) {
+            Ok(true) => too_many = too_many.saturating_sub(1),
+            Ok(false) => {}
+            Err(error) => note(error),
+        }
     }
-    Ok(bytes)
+    (bytes, result)
 }
 
-/// Reads the earlier sessions of these settings.
-pub(crate) fn recover_all(disk: &Disk, stream_bytes_max: usize) -> Recovery {
-    recover(&disk.dir, Some(stream_bytes_max)).unwrap_or_else(|error| {
-        own::failed(own::Operation::Read);
-        Recovery { errors: vec![error.to_string()], ..Recovery::default() }
-    })
+/// Removes the oldest files of a session until it is enough, and where none is left the session. Whether it is gone.
+fn remove_files(
+    folder: &Folder,
+    session: &Session,
+    mut files: Vec<(String, u64)>,
+    mut is_enough: impl FnMut(u64) -> bool,
+) -> io::Result<bool> {
+    let Some(locked) = folder.lock(session)? else { return Ok(false) }; // it is being read
+    let directory = match folder.open(session) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return folder.remove(session, locked).map(|()| true),
+        directory => directory?,
+    };
+    files.sort();
+    let mut left = files.len();
+    for (name, bytes) in files {
+        directory.remove(&name)?;
+        own::removed();
+        left -= 1;
+        if is_enough(bytes) && left > 0 {
+            return Ok(false);
+        }
+    }
+    folder.remove(session, locked)?;
+    Ok(true)
+}
+
+/// Reads the earlier sessions of these settings, for these streams.
+pub(crate) fn recover_all(disk: &Disk, streams: &Streams) -> Recovery {
+    let stream_bytes_max = streams.all().iter().map(|stream| stream.log.options().bytes_max).max().unwrap_or(0);
+    let within = Within { stream_bytes_max, bytes_max: streams.bytes_max() };
+    let recovery = recover_within(&Folder::new(&disk.dir), within)
+        .unwrap_or_else(|error| Recovery { errors: vec![error.to_string()], ..Recovery::default() });
+    recovery.errors.iter().for_each(|_| own::failed(own::Operation::Read));
+    recovery
 }

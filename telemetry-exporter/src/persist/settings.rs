@@ -31,14 +31,15 @@ pub struct Disk {
 pub enum Durability {
     /// Never: the files of earlier sessions are read, and none is written.
     Memory,
-    /// Every half second: a crash of the system loses what came since the last sync, one of the process what came since the last write,
+    /// Every half second, or what [`interval`](Disk::interval) says: a crash of the system loses what came since the last sync, one of the process what came since the last write,
     /// which is the same.
     #[default]
     Interval,
     /// Before an event has been emitted: `emit` returns when its record has been synced, together with those of all threads that wait.
-    /// That takes what a sync takes, some 0.1 to 10 ms, and where the disk fails or takes more than
-    /// [`DISK_WAIT_MAX`](crate::limits::DISK_WAIT_MAX), `emit` returns all the same, which is counted in `telemetry_disk_waits_ended`. Metrics and snapshots are synced as by `Interval`,
-    /// and whenever an event is.
+    /// That takes what a sync takes, some 0.1 to 10 ms, and where the disk takes more than
+    /// [`DISK_WAIT_MAX`](crate::limits::DISK_WAIT_MAX), `emit` returns all the same, which is counted in `telemetry_disk_waits_ended`. From then
+    /// on, and after an error, none waits until a sync has succeeded. Events from before the start, metrics and snapshots are synced as by
+    /// `Interval`, and whenever an event is.
     Each,
 }
 
@@ -66,6 +67,9 @@ impl Disk {
         }
         if self.interval.is_zero() {
             return Err("interval is zero: wanted a time above zero".to_owned());
+        }
+        if self.interval > limits::DISK_INTERVAL_MAX {
+            return Err(format!("interval is {:?}: wanted at most {:?}", self.interval, limits::DISK_INTERVAL_MAX));
         }
         let least = limits::DISK_BYTES_MIN;
         if self.bytes_max < least {

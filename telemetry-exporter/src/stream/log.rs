@@ -66,17 +66,18 @@ struct Segment {
 impl Segment {
     fn read(&self, at: Position) -> Piece {
         let next = Position { sequence: at.sequence + 1, offset: 0 };
-        let hole = self.holes.iter().find(|hole| hole.to.is_none_or(|to| to > at.offset));
-        if let Some(Hole { to, messages_before, .. }) = hole.filter(|hole| hole.from <= at.offset) {
+        let (begin, held, hole) = find::run(&self.holes, at.offset);
+        if let Some(Hole { to, messages_before, reason, .. }) = hole.filter(|hole| hole.from <= at.offset) {
             let to = to.map_or(next, |offset| Position { offset, ..at });
-            return Piece::Gap { from: at, to, messages_before: *messages_before, reason: Reason::Lost };
+            return Piece::Gap { from: at, to, messages_before: *messages_before, reason: *reason };
         }
-        let end = hole.map_or(self.data.len() as u64, |hole| hole.from);
-        if at.offset > end {
-            return Piece::Beyond { end: Position { offset: end, ..at } };
+        let stop = hole.map_or(self.data.len(), |hole| hole.held);
+        let end = Position { offset: begin + (stop - held) as u64, ..at };
+        if at > end {
+            return Piece::Beyond { end };
         }
-        let next = hole.map_or(next, |hole| Position { offset: hole.from, ..at });
-        Piece::Data { from: at, next, data: self.data.slice(at.offset as usize..end as usize) }
+        let data = self.data.slice(held + (at.offset - begin) as usize..stop);
+        Piece::Data { from: at, next: if hole.is_some() { end } else { next }, data }
     }
 }
 
@@ -120,7 +121,7 @@ impl Log {
             let newest = now.checked_sub(age).or(Some(now)); // a clock that began later knows no better
             inner.sealed.push_back(Segment { data, messages, first_number, first_time_ns, newest, holes });
         }
-        inner.state.dropped = appended - inner.state.kept;
+        inner.state.dropped = appended.saturating_sub(inner.state.kept);
         let before = inner.sealed.front().map_or(appended, |segment| segment.first_number);
         inner.losses.add(first_sequence, before, Reason::Dropped);
         inner.drop_beyond(log.options.bytes_max);

@@ -59,6 +59,7 @@ impl NamedLog {
 
     /// A stream of an earlier life of the process, with the templates of its messages.
     pub(crate) fn restored(id: u32, kind: StreamKind, log: Log, templates: Templates) -> Self {
+        log.batch().set_aside(templates.bytes());
         Self { id, kind, log, templates }
     }
 

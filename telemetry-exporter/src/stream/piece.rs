@@ -61,7 +61,7 @@ pub enum Piece {
 /// A sealed segment of an earlier life of the process, as a file has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Its frames; what is missing in between is zero.
+    /// Its frames that are there, one after the other.
     pub data: Bytes,
     /// Messages that are there.
     pub messages: u64,
@@ -82,8 +82,12 @@ pub struct Hole {
     pub from: u64,
     /// Where the next message is; none where nothing more of the segment is there.
     pub to: Option<u64>,
+    /// Bytes of the segment that are there before it.
+    pub held: usize,
     /// Messages that the stream had taken before the next one that is there.
     pub messages_before: u64,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// A message that is larger than the stream allows.

@@ -35,6 +35,15 @@ pub enum Walked {
     Nothing,
 }
 
+/// What became of messages that were to be made.
+enum Told {
+    All,
+    /// The message here was not wanted.
+    Until(Position),
+    /// That here cannot be read.
+    Lost(Position),
+}
+
 impl Reader {
     /// One of this stream.
     pub fn new(stream: Arc<NamedLog>) -> Self {
@@ -71,8 +80,9 @@ impl Reader {
         });
         self.begins = begins;
         match told {
-            Some(_) => Piece::Data { from, next, data: out.into() },
-            None => self.lost(from),
+            Told::Lost(at) if at == from => self.lost(from),
+            Told::Lost(at) => Piece::Data { from, next: at, data: out.into() },
+            Told::All | Told::Until(_) => Piece::Data { from, next, data: out.into() },
         }
     }
 
@@ -108,8 +118,10 @@ impl Reader {
         if self.stream.is_compact() {
             let told = self.restore(from, &data, |_, time_ns, payload| wants(Frame { time_ns, payload }));
             match told {
-                Some(until) => stopped = until,
-                None => return (Walked::Nothing, Some(self.lost(from))),
+                Told::All => {}
+                Told::Until(at) => stopped = Some(at),
+                Told::Lost(at) if at == from => return (Walked::Nothing, Some(self.lost(from))),
+                Told::Lost(at) => return (Walked::To(at), None),
             }
         } else {
             let mut offset = from.offset;
@@ -124,28 +136,23 @@ impl Reader {
         (stopped.map_or(Walked::To(next), Walked::Until), None)
     }
 
-    /// Makes messages of these, which begin there, as long as they are wanted. Where the first is that is not, if any; none where they
-    /// cannot be read.
-    fn restore(
-        &mut self,
-        from: Position,
-        data: &[u8],
-        mut wants: impl FnMut(Position, u64, &[u8]) -> bool,
-    ) -> Option<Option<Position>> {
-        let mut messages = self.messages(from)?;
+    /// Makes messages of these, which begin there, as long as they are wanted and can be read.
+    fn restore(&mut self, from: Position, data: &[u8], mut wants: impl FnMut(Position, u64, &[u8]) -> bool) -> Told {
+        let Some(mut messages) = self.messages(from) else { return Told::Lost(from) };
         let mut offset = from.offset;
         let mut message = std::mem::take(&mut messages.reader.message);
         for frame in frames(data).map_while(Result::ok) {
             let at = Position { offset, ..from };
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
             message.clear();
-            messages.take(frame, offset)?.write(&mut message);
+            let Some(restored) = messages.take(frame, offset) else { return Told::Lost(at) };
+            restored.write(&mut message);
             if !wants(at, frame.time_ns, &message) {
-                return Some(Some(at));
+                return Told::Until(at);
             }
         }
         self.message = message;
-        Some(None)
+        Told::All
     }
 
     /// Takes in what is before the position in its segment.
@@ -163,7 +170,7 @@ impl Reader {
     }
 
     /// What is there instead of messages that cannot be read: they were dropped while they were, or they are damaged.
-    fn lost(&mut self, from: Position) -> Piece {
+    pub(super) fn lost(&mut self, from: Position) -> Piece {
         self.at = None;
         match self.stream.log.read(from, true) {
             gap @ Piece::Gap { .. } => gap,

@@ -85,7 +85,7 @@ impl Streams {
         self.past.write().push(life);
     }
 
-    /// Has every event wait for this after it was appended.
+    /// Has every event wait for this after it was appended, but for those that were emitted before there were streams.
     pub(crate) fn acknowledge_by(&self, wait: impl Fn() + Send + Sync + 'static) {
         let _the_first_stays = self.acknowledge.set(Box::new(wait));
     }
@@ -96,6 +96,11 @@ impl Streams {
         if let Some(wait) = self.acknowledge.get() {
             wait();
         }
+    }
+
+    /// Bytes of all streams together at the most.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bounds.bytes_max
     }
 
     /// Which life of the process these are of: random.
@@ -243,8 +248,8 @@ impl Others {
 
 impl Sink for Streams {
     fn event(&self, entry: &EntryRef, time_ns: u64, json: &[u8]) {
+        // An event of the backlog: who emitted it does not wait any more.
         let _counted = self.append(entry, time_ns, json);
-        self.acknowledged();
     }
 
     fn outlet(self: Arc<Self>, entry: &EntryRef) -> Option<Arc<dyn Outlet>> {

@@ -80,9 +80,14 @@ impl Templates {
         }
     }
 
-    /// Notes that this segment needs it.
-    pub fn need(&self, id: u64, sequence: u64) {
-        self.inner.lock().need(id, sequence);
+    /// Notes that this segment needs it. Whether it is kept.
+    pub fn need(&self, id: u64, sequence: u64) -> bool {
+        self.inner.lock().need(id, sequence)
+    }
+
+    /// Bytes of all.
+    pub fn bytes(&self) -> usize {
+        self.inner.lock().bytes
     }
 
     /// The template of this number, if it is kept.

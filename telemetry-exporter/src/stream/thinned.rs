@@ -65,7 +65,7 @@ impl Thinned {
             self.pending_bytes = 0;
             (self.at, self.told) = (at, Some(at));
         }
-        let mut out = Vec::new();
+        let (mut out, mut read) = (Vec::new(), 0);
         self.begins.clear();
         loop {
             while out.len() < TOLD_BYTES
@@ -76,24 +76,29 @@ impl Thinned {
             if !self.ready.is_empty() {
                 return self.tell(at, out);
             }
-            match self.reader.stored(self.at, head, end) {
-                Piece::Data { from, next, data } if next > from || !data.is_empty() => {
-                    self.take(from, &data);
-                    self.at = next;
-                }
-                instead => {
-                    let is_end = matches!(instead, Piece::End | Piece::Data { .. });
-                    if (!is_end || finishes) && !self.pending.is_empty() {
-                        self.ready.append(&mut self.pending);
-                        self.pending_bytes = 0;
+            if read > THINNED_BYTES_MAX {
+                return self.tell(at, out); // others want to be read too
+            }
+            let instead = match self.reader.stored(self.at, head, end) {
+                Piece::Data { from, next, data } if next > from || !data.is_empty() => match self.take(from, &data, &mut read) {
+                    Some(lost) if lost == from => self.reader.lost(from),
+                    lost => {
+                        self.at = lost.unwrap_or(next);
                         continue;
                     }
-                    if out.is_empty() && self.position() == at {
-                        return if is_end { Piece::End } else { instead };
-                    }
-                    return self.tell(at, out);
-                }
+                },
+                instead => instead,
+            };
+            let is_end = matches!(instead, Piece::End | Piece::Data { .. });
+            if (!is_end || finishes) && !self.pending.is_empty() {
+                self.ready.append(&mut self.pending);
+                self.pending_bytes = 0;
+                continue;
             }
+            if out.is_empty() && self.position() == at {
+                return if is_end { Piece::End } else { instead };
+            }
+            return self.tell(at, out);
         }
     }
 
@@ -113,14 +118,15 @@ impl Thinned {
         Piece::Data { from, next, data: out.into() }
     }
 
-    /// Takes in the messages of a segment; what is known to be the last of its step becomes ready.
-    fn take(&mut self, from: Position, data: &[u8]) {
+    /// Takes in the messages of a segment; what is known to be the last of its step becomes ready. Where the first is that cannot be read,
+    /// if any. Adds how many bytes they are.
+    fn take(&mut self, from: Position, data: &[u8], read: &mut usize) -> Option<Position> {
         let mut offset = from.offset;
-        let Some(mut messages) = self.reader.messages(from) else { return };
+        let Some(mut messages) = self.reader.messages(from) else { return Some(from) };
         for frame in frames(data).map_while(Result::ok) {
             let (at, step) = (Position { offset, ..from }, frame.time_ns / self.every_ns);
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return };
+            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return Some(at) };
             // What is told of the same place and template is the same series, later.
             let pending_bytes = &mut self.pending_bytes;
             self.pending.retain(|pending| {
@@ -132,6 +138,7 @@ impl Thinned {
             });
             let mut message = Vec::new();
             restored.write(&mut message);
+            *read += message.len();
             self.pending_bytes += message.len();
             self.pending.push_back(Pending { at, step, head, time_ns: frame.time_ns, message });
             while self.pending_bytes > THINNED_BYTES_MAX
@@ -142,6 +149,7 @@ impl Thinned {
                 self.ready.push_back(pending);
             }
         }
+        None
     }
 }
 

@@ -54,7 +54,7 @@ pub trait DeviceFile: Send {
     /// Makes durable what was appended.
     ///
     /// # Errors
-    /// The system's. What is durable since the last success is then unknown, and another sync would not tell.
+    /// The file has no name any more, so that nobody would find it (`NotFound`). The system's. What is durable since the last success is then unknown, and another sync would not tell.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -181,7 +181,8 @@ impl Device for Directory {
     fn create(&self, name: &str) -> io::Result<Box<dyn DeviceFile>> {
         let path = self.path.join(name);
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(at(&path))?;
-        Ok(Box::new(DirectoryFile { path, file }))
+        let has_links = file.metadata().is_ok_and(|metadata| links(&metadata) > 0);
+        Ok(Box::new(DirectoryFile { path, file, has_links }))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
@@ -214,9 +215,23 @@ impl Device for Directory {
     }
 }
 
+/// Names of a file.
+#[cfg(unix)]
+fn links(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+/// Elsewhere a file that is open is not removed.
+#[cfg(not(unix))]
+fn links(_: &fs::Metadata) -> u64 {
+    1
+}
+
 struct DirectoryFile {
     path: PathBuf,
     file: File,
+    /// Some file systems count none.
+    has_links: bool,
 }
 
 impl DeviceFile for DirectoryFile {
@@ -225,6 +240,10 @@ impl DeviceFile for DirectoryFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data().map_err(at(&self.path))
+        self.file.sync_data().map_err(at(&self.path))?;
+        if self.has_links && links(&self.file.metadata().map_err(at(&self.path))?) == 0 {
+            return Err(at(&self.path)(io::Error::new(io::ErrorKind::NotFound, "it was removed")));
+        }
+        Ok(())
     }
 }

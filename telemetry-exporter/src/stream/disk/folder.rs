@@ -60,9 +60,15 @@ impl Folder {
         let id: String = session.iter().map(|byte| format!("{byte:02x}")).collect();
         let session = self.session(format!("{began_ms:016}-{id}"));
         Directory::create(&self.path)?;
-        let locked = self.lock(&session)?.ok_or_else(|| at(&self.lock_path(&session))(io::ErrorKind::ResourceBusy.into()))?;
-        let directory = Directory::create(&session.path)?;
-        Ok((session, directory, locked))
+        let path = self.lock_path(&session);
+        let locked = self.lock(&session)?.ok_or_else(|| at(&path)(io::ErrorKind::ResourceBusy.into()))?;
+        match Directory::create(&session.path) {
+            Ok(directory) => Ok((session, directory, locked)),
+            Err(error) => {
+                let _ = fs::remove_file(path); // or each attempt would leave a lock
+                Err(error)
+            }
+        }
     }
 
     /// All sessions that are there, the oldest first; none where the folder is not there.
@@ -95,26 +101,47 @@ impl Folder {
         Directory::open(&session.path)
     }
 
-    /// Locks a session, unless its process lives.
+    /// Locks a session, unless its process lives or somebody reads it.
     ///
     /// # Errors
     /// The system's.
     pub fn lock(&self, session: &Session) -> io::Result<Option<Locked>> {
+        self.locked(session, File::try_lock)
+    }
+
+    /// Locks a session for reading, unless its process lives. Others may read it too, and nobody removes it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn share(&self, session: &Session) -> io::Result<Option<Locked>> {
+        let locked = self.locked(session, File::try_lock_shared)?;
+        if locked.is_some() && !session.path.is_dir() {
+            let _ = fs::remove_file(self.lock_path(session)); // it was removed meanwhile, and the lock is there again
+            return Ok(None);
+        }
+        Ok(locked)
+    }
+
+    fn locked(&self, session: &Session, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> io::Result<Option<Locked>> {
         let path = self.lock_path(session);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Locked { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
         }
+        Ok(Some(Locked { _file: file }))
     }
 
     /// Removes the folder of a session that has no file any more, and its lock.
     ///
     /// # Errors
-    /// There is something in it, or the system does not let it.
+    /// There is something in it, or the system does not let it. A folder that is not there any more is none.
     pub fn remove(&self, session: &Session, locked: Locked) -> io::Result<()> {
-        fs::remove_dir(&session.path).map_err(at(&session.path))?;
+        match fs::remove_dir(&session.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(at(&session.path))?,
+        }
         let path = self.lock_path(session);
         drop(locked);
         fs::remove_file(&path).map_err(at(&path))

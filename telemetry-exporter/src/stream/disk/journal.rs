@@ -29,6 +29,8 @@ pub struct Journal {
     buffer: Vec<u8>,
     pub(super) buffer_bytes: usize,
     current: Option<Current>,
+    /// Where the newest file was given up before any record of it was durable, which of earlier files were.
+    vain: Option<u64>,
     /// All that are there, oldest first; the last one is the current, if there is one.
     files: VecDeque<Kept>,
     kept_bytes: u64,
@@ -91,6 +93,7 @@ impl Journal {
             buffer: Vec::new(),
             buffer_bytes: BUFFER_BYTES,
             current: None,
+            vain: None,
             files: VecDeque::new(),
             kept_bytes: 0,
             number: 0,
@@ -187,12 +190,13 @@ impl Journal {
 
     /// Gives up the file, if there is one, and begins the next. What no sync has covered is given up with it: the records from
     /// [`synced_index`](Self::synced_index), as it is before this call. The owner appends them again, and they get new indices. Those that
-    /// are in the old file all the same are found there too.
+    /// are in the old file all the same are found there too; where none of that was durable it is removed.
     ///
     /// # Errors
     /// The file cannot be created and synced. Another attempt takes the next number.
     pub fn restart(&mut self) -> io::Result<()> {
         self.give_up();
+        self.forget_vain();
         self.begin()
     }
 
@@ -259,7 +263,22 @@ impl Journal {
 
     fn give_up(&mut self) {
         self.buffer.clear();
-        self.current = None;
+        if let Some(current) = self.current.take() {
+            self.vain = (current.header.first == self.synced).then_some(current.header.settled);
+        }
+    }
+
+    /// Removes a file that was given up before any record of it was durable, or attempts that fail would fill the disk. What its header said
+    /// of those before it the next one says: it may be gone also where the removal fails.
+    fn forget_vain(&mut self) {
+        let Some(settled) = self.vain.take() else { return };
+        self.synced = settled;
+        if let Some(file) = self.files.back()
+            && self.device.remove(&file_name(file.number)).is_ok()
+        {
+            self.kept_bytes -= file.bytes;
+            self.files.pop_back();
+        }
     }
 
     fn grown(&mut self, bytes: usize) {

@@ -29,7 +29,7 @@ pub use scan::scan;
 pub use walk::Record;
 
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::damage::{Damage, End, Fault, FileReport, Report, hex};
 use super::device::Device;
 use super::format::{Before, HEADER_BYTES, Header, Note, RECORDS_AT, file_name, file_number};
 use super::walk::{Break, Record, Step, Walk, header};
+use crate::limits::DISK_FILE_READ_BYTES_MAX;
 
 /// Reads all files of a session, and shows each record that is found, in order.
 ///
@@ -21,17 +22,21 @@ use super::walk::{Break, Record, Step, Walk, header};
 pub fn scan(device: &dyn Device, mut visit: impl FnMut(Record<'_>)) -> io::Result<Report> {
     let mut scan = Scan::default();
     let mut numbers = Vec::new();
-    for (name, _) in device.list()? {
+    for (name, bytes) in device.list()? {
         match file_number(&name) {
-            Some(number) => numbers.push(number),
+            Some(number) => numbers.push((number, bytes)),
             None => scan.report.others.push(name),
         }
     }
     numbers.sort_unstable();
     scan.report.others.sort_unstable();
-    scan.tail.expected = numbers.first().filter(|number| **number == 1).map(|_| 0);
-    for number in numbers {
-        let data = device.read(&file_name(number));
+    scan.tail.expected = numbers.first().filter(|(number, _)| *number == 1).map(|_| 0);
+    for (number, bytes) in numbers {
+        let data = if bytes > DISK_FILE_READ_BYTES_MAX {
+            Err(io::Error::other(format!("it has {bytes} bytes, wanted at most {DISK_FILE_READ_BYTES_MAX}")))
+        } else {
+            device.read(&file_name(number))
+        };
         scan.file(number, data.as_deref(), &mut visit);
     }
     scan.settle(None);

@@ -107,6 +107,18 @@ impl Disk {
         self.0.lock().plan = plan;
     }
 
+    /// Looks at what is there while nothing fails.
+    pub fn calmly<T>(&self, look: impl FnOnce() -> T) -> T {
+        let (plan, is_off) = {
+            let mut world = self.0.lock();
+            (std::mem::take(&mut world.plan), std::mem::take(&mut world.is_off))
+        };
+        let seen = look();
+        let mut world = self.0.lock();
+        (world.plan, world.is_off) = (plan, is_off);
+        seen
+    }
+
     /// Whether the power has failed.
     pub fn is_off(&self) -> bool {
         self.0.lock().is_off
