@@ -11,6 +11,7 @@ use super::frame::{self, FRAME_HEAD_BYTES, Frame, frames};
 use super::named::NamedLog;
 use super::piece::{Piece, Position, Reason};
 use crate::compact::{Restored, Restorer};
+use crate::limits::RESTORED_BYTES_MAX;
 
 /// Reads one stream.
 pub struct Reader {
@@ -67,13 +68,14 @@ impl Reader {
         let told = self.restore(from, &data, |at, time_ns, message| {
             begins.push(at);
             frame::write(&mut out, time_ns, |out| out.extend_from_slice(message));
-            true
+            out.len() <= RESTORED_BYTES_MAX // which a segment has that was written here
         });
         self.begins = begins;
-        match told {
-            Some(_) => Piece::Data { from, next, data: out.into() },
-            None => self.lost(from),
+        if told != Some(None) {
+            self.begins.clear();
+            return self.lost(from);
         }
+        Piece::Data { from, next, data: out.into() }
     }
 
     /// What begins at the position, as it is kept, and not beyond this end.
@@ -195,4 +197,34 @@ impl Messages<'_> {
 /// Bytes of all messages of a piece.
 pub fn payloads(data: &Bytes) -> impl Iterator<Item = &[u8]> {
     frames(data).map_while(Result::ok).map(|frame| frame.payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::{Log, Restored, StreamKind, StreamOptions, Templates};
+    use super::*;
+    use crate::compact::Template;
+
+    #[test]
+    fn a_segment_of_a_file_that_becomes_more_than_one_may_have_is_lost_and_the_next_is_read() {
+        let template = Arc::new(Template { fixed: vec![7; RESTORED_BYTES_MAX / 5], ..Template::default() });
+        let templates = Templates::default();
+        templates.keep(1, &template, (0, &Template::default()), 1);
+        let segment = |messages: u64, first_number| {
+            let mut data = Vec::new();
+            (0..messages).for_each(|_| frame::write(&mut data, 1, |out| out.extend_from_slice(&[1, 0, 0, 0, 0]))); // no change
+            Restored { data: data.into(), messages, first_number, ..Restored::default() }
+        };
+        let segments = vec![segment(1_000, 0), segment(4, 1_000)];
+        let log = Log::restored(StreamOptions::default(), 0, segments, 1_004, Instant::now());
+        let mut reader = Reader::new(Arc::new(NamedLog::restored(0, StreamKind::Metrics, log, templates)));
+        let to = Position { sequence: 1, offset: 0 };
+        let gap = Piece::Gap { from: Position::default(), to, messages_before: 1_000, reason: Reason::Lost };
+        assert_eq!(reader.read(Position::default(), false), gap);
+        assert!(reader.begins().is_empty());
+        let Piece::Data { data, .. } = reader.read(to, false) else { panic!("it is there") };
+        assert!(payloads(&data).count() == 4 && payloads(&data).all(|payload| payload == template.fixed));
+    }
 }
