@@ -10,6 +10,8 @@ use crate::{EMITTERS, Emitted, LAST, Transfer, numbers};
 pub struct Account {
     /// Events that came.
     pub got: u64,
+    /// Pieces that they came in.
+    pub pieces: u64,
     /// Events that will not come, by the gaps.
     pub missed: u64,
     /// Gaps.
@@ -36,6 +38,7 @@ impl Account {
     pub fn take(&mut self, pulled: &Pulled) -> bool {
         match pulled {
             Pulled::Messages { messages, .. } => {
+                self.pieces += 1;
                 for (place, message) in messages.iter().enumerate() {
                     let of = numbers(&message.payload).filter(|(emitter, _)| *emitter <= LAST);
                     let (emitter, number) = of.expect("an event begins with its emitter and number");

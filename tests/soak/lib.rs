@@ -78,7 +78,9 @@ pub struct Emitted {
 pub struct Memory {
     /// When all was started and each follower had got an event, before the threads went on.
     pub before: u64,
-    /// The most from then until each follower had the last event.
+    /// The most from then until half of the time had passed.
+    pub half: u64,
+    /// The most until each follower had the last event.
     pub peak: u64,
     /// Then.
     pub after: u64,

@@ -33,7 +33,7 @@ fn main() {
     let mut lines = io::stdin().lock().lines();
     let (warm, go) = (Barrier::new(EMITTERS + 1), Barrier::new(EMITTERS + 1));
     let (warm, go) = (&warm, &go);
-    let (before, emitted) = thread::scope(|scope| {
+    let (before, half, emitted) = thread::scope(|scope| {
         let body = |emitter| {
             let mut transfer = Transfer::new(emitter, 0);
             emit(&mut transfer, WARM_UP);
@@ -47,12 +47,14 @@ fn main() {
         forget_peak();
         let before = resident("VmRSS:");
         go.wait();
+        thread::sleep(duration / 2);
+        let half = resident("VmHWM:");
         let emitted: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("it emits")).collect();
-        (before, emitted)
+        (before, half, emitted)
     });
     TRANSFERS.emit(&Transfer::new(LAST, 0));
     let _end = lines.next();
-    println!("{}", serde_json::to_string(&report(&running, before, &emitted)).expect("it is plain data"));
+    println!("{}", serde_json::to_string(&report(&running, (before, half), &emitted)).expect("it is plain data"));
     running.stop().expect("it stops");
 }
 
@@ -79,10 +81,10 @@ fn at_rate(transfer: &mut Transfer, duration: Duration) -> (u64, Duration) {
     }
 }
 
-fn report(running: &Running, before: Option<u64>, emitted: &[(u64, Duration)]) -> Emitted {
+fn report(running: &Running, (before, half): (Option<u64>, Option<u64>), emitted: &[(u64, Duration)]) -> Emitted {
     let stream = running.streams().by_name(STREAM).expect("it is declared");
     let state = stream.log.state();
-    let memory = |before| Some(Memory { before, peak: resident("VmHWM:")?, after: resident("VmRSS:")? });
+    let memory = || Some(Memory { before: before?, half: half?, peak: resident("VmHWM:")?, after: resident("VmRSS:")? });
     let seconds = emitted.iter().map(|(_, elapsed)| elapsed.as_secs_f64()).fold(0.0, f64::max);
     Emitted {
         events: emitted.iter().map(|(events, _)| *events).chain([1]).collect(),
@@ -93,7 +95,7 @@ fn report(running: &Running, before: Option<u64>, emitted: &[(u64, Duration)]) -
         kept: state.kept,
         dropped: state.dropped,
         bytes_max: stream.log.options().bytes_max,
-        memory: before.and_then(memory),
+        memory: memory(),
     }
 }
 
