@@ -59,8 +59,11 @@ pub trait Sink: Send + Sync {
 
 /// Takes the events of one declaration, for a [`Sink`] and under the same terms.
 pub trait Outlet: Send + Sync {
-    /// One event: when, in Unix nanoseconds, and its JSON.
-    fn event(&self, time_ns: u64, json: &[u8]);
+    /// One event: when, in Unix nanoseconds, and its JSON. Tells whether [`settle`](Self::settle) is to be called.
+    fn event(&self, time_ns: u64, json: &[u8]) -> bool;
+
+    /// Waits until the events so far are as surely kept as they are to be. It is called after [`event`](Self::event), with no lock held.
+    fn settle(&self) {}
 }
 
 /// The outlet of a sink that has none.
@@ -70,8 +73,9 @@ struct Direct {
 }
 
 impl Outlet for Direct {
-    fn event(&self, time_ns: u64, json: &[u8]) {
+    fn event(&self, time_ns: u64, json: &[u8]) -> bool {
         self.sink.event(&self.entry, time_ns, json);
+        false
     }
 }
 
@@ -147,7 +151,11 @@ impl Hub {
         let shard = &self.shards[own_shard()];
         let rows = shard.rows.read();
         match rows.get(entry.slot.load(Relaxed)) {
-            Some(row) if !row.is_empty() => give(row, clock::now_ns(), json),
+            Some(row) if !row.is_empty() => {
+                let waits = give(row, clock::now_ns(), json);
+                drop(rows);
+                waits.iter().for_each(|outlet| outlet.settle());
+            }
             _ => {
                 drop(rows);
                 self.emit_unknown(shard, entry, json);
@@ -173,7 +181,10 @@ impl Hub {
             Arc::clone(sink).outlet(entry).unwrap_or_else(direct)
         };
         rows[slot] = state.sinks.iter().map(|(_, sink)| outlet(sink)).collect();
-        give(&rows[slot], time_ns, json);
+        let waits = give(&rows[slot], time_ns, json);
+        drop(rows);
+        drop(state);
+        waits.iter().for_each(|outlet| outlet.settle());
     }
 
     fn attach(&self, sink: Arc<dyn Sink>) -> u64 {
@@ -205,8 +216,16 @@ impl Hub {
     }
 }
 
-fn give(row: &[Arc<dyn Outlet>], time_ns: u64, json: &[u8]) {
-    row.iter().for_each(|outlet| outlet.event(time_ns, json));
+/// Gives a record to all of a row. Those that are to be settled, which takes no memory where none is.
+#[inline]
+fn give(row: &[Arc<dyn Outlet>], time_ns: u64, json: &[u8]) -> Vec<Arc<dyn Outlet>> {
+    let mut waits = Vec::new();
+    for outlet in row {
+        if outlet.event(time_ns, json) {
+            waits.push(Arc::clone(outlet));
+        }
+    }
+    waits
 }
 
 /// The shard of this thread: they take them in turn.
@@ -286,8 +305,9 @@ mod tests {
     }
 
     impl Outlet for Named {
-        fn event(&self, _: u64, json: &[u8]) {
+        fn event(&self, _: u64, json: &[u8]) -> bool {
             self.0.keep(&self.1, json);
+            false
         }
     }
 

@@ -166,14 +166,17 @@ impl Sink for Forgetting {
 }
 
 impl Outlet for Forgotten {
-    fn event(&self, time_ns: u64, json: &[u8]) {
+    fn event(&self, time_ns: u64, json: &[u8]) -> bool {
         let mut lines = self.0.lock().expect("no panic");
         lines.write_all(&time_ns.to_be_bytes()).and_then(|()| lines.write_all(json)).expect("there is room");
+        false
     }
 }
 
 impl Outlet for Nothing {
-    fn event(&self, _: u64, _: &[u8]) {}
+    fn event(&self, _: u64, _: &[u8]) -> bool {
+        false
+    }
 }
 
 fn leaked(operation: impl Fn() + Send + Sync + 'static) -> &'static (dyn Fn() + Send + Sync) {

@@ -119,7 +119,9 @@ impl Config {
             let resolved = self.bounds.resolve(&self.streams, name.trim_end_matches('*'));
             resolved.validate().map_err(|text| StartError::Setting(format!("bounds of \"{name}\": {text}")))?;
         }
-        let least = self.bounds.resolve(&self.streams, METRICS).message_bytes_max + FRAME_HEAD_BYTES;
+        let metrics = self.bounds.resolve(&self.streams, METRICS);
+        metrics.validate().map_err(|text| StartError::Setting(format!("bounds of \"{METRICS}\": {text}")))?;
+        let least = metrics.message_bytes_max + FRAME_HEAD_BYTES;
         if self.bounds.bytes_max < least {
             let text = format!("bounds.bytes_max is {}: wanted at least {least}, one message and its frame", self.bounds.bytes_max);
             return Err(StartError::Setting(text));

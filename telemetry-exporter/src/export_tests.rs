@@ -174,3 +174,28 @@ fn templates_are_forgotten_with_the_segments_that_need_them() {
     assert_eq!(found, state.kept);
     assert!(state.dropped > 0 && found > 100, "{state:?}");
 }
+
+#[test]
+fn points_keep_their_time_when_the_clock_goes_back_and_the_stream_does_not() {
+    let registry = Registry::new();
+    let streams = Streams::new(Arc::clone(&registry), StreamOptions::default(), Bounds::default());
+    let (mut lanes, mut wanted) = (Lanes::default(), Vec::new());
+    COUNTER.with(Number { n: 1 }).inc();
+    for _ in 0..3 {
+        let mut collector = Collector::of(&registry, |entry| entry.name() == "export_test_counter");
+        let mut encoder = Encoder::new(1 << 20);
+        let frame = collector.collect(Duration::from_secs(1));
+        let messages = encoder.encode(frame, ResourceMetrics::default());
+        wanted.extend(messages.iter().map(|message| message.as_ref().to_vec()));
+        streams.append_metrics(&mut lanes, frame.time_ns(), messages).expect("small");
+        // One without anything, in another place and later than all: from here on the clock went back.
+        streams.metrics().log.append(u64::MAX, &[0, 4 * 9, 0, 0, 0]).expect("small");
+    }
+    let (mut reader, mut found) = (Reader::new(Arc::clone(streams.metrics())), Vec::new());
+    let mut at = Position::default();
+    while let Piece::Data { next, data, .. } = reader.read(at, true) {
+        found.extend(payloads(&data).filter(|payload| !payload.is_empty()).map(<[u8]>::to_vec));
+        at = next;
+    }
+    assert!(found == wanted);
+}

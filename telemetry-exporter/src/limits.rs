@@ -140,8 +140,13 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Rpcs at a time, all together. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
 pub const RPCS_MAX: usize = 16;
 
-/// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it.
+/// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it, beside what is made
+/// of metrics.
 pub const SEGMENTS_IN_FLIGHT: usize = 2;
+
+/// Requests at a time that read metrics. Each holds what it makes of them, up to some 10 MiB where its client is slow. A further one is refused with
+/// RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
+pub const METRICS_READERS_MAX: usize = 32;
 
 /// How long a following reader's news are gathered before they are sent.
 pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);

@@ -131,6 +131,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     // Nothing fails any more: the backlog of events is taken, and clients are.
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
+    streams.acknowledged(); // the events so far, all together
     let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, config.access, stopped);
     let connections = Connections::new(&service);
     let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
@@ -213,7 +214,7 @@ impl Running {
         self.local_addr
     }
 
-    /// Which life of the process this is: random, and new at each start.
+    /// Which life of the process this is: new at each start, and greater than those before by its time.
     pub fn session(&self) -> Uuid {
         self.service.session
     }

@@ -67,7 +67,7 @@ pub static COLLECTED: LazyLock<Collected> = LazyLock::new(|| {
             }
             let begins = place == 0 && round % 8 == 0;
             let mut bytes = Vec::new();
-            lane.write(&mut bytes, place, sequence, part);
+            lane.write(&mut bytes, place, sequence, 0, part);
             all.messages.push(Message { time_ns: frame.time_ns(), bytes, whole: part.as_ref().to_vec(), begins });
         }
     }

@@ -111,7 +111,7 @@ pub fn made(bytes: &[u8]) -> Sources {
         let template = Arc::clone(lane.template());
         advance(&mut bytes, state, &template, time_ns, messages.len() as u64);
         let mut written = Vec::new();
-        lane.write(&mut written, place, sequence, state);
+        lane.write(&mut written, place, sequence, 0, state);
         let tails: Vec<_> = state.tails.iter().map(|(_, tail)| tail.clone()).collect();
         let mut whole = Vec::new();
         template.assemble(&mut whole, &state.fixed, time_ns, &tails);

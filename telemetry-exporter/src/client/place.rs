@@ -11,22 +11,41 @@ use crate::stream::Position;
 
 /// Where a client stands in the streams of one program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Saved")]
 pub struct Place {
     /// What comes next, by the name of the stream.
     pub streams: BTreeMap<String, Mark>,
     /// The file that is written beside it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
     /// Bytes of the output that belong to this place, where one is written beside it: a reader cuts what is beyond.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+}
+
+/// A place in a file. One of before has one session for all streams.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    #[serde(default)]
+    session: String,
+    streams: BTreeMap<String, Mark>,
+    output: Option<PathBuf>,
+    output_bytes: Option<u64>,
+}
+
+impl From<Saved> for Place {
+    fn from(Saved { session, mut streams, output, output_bytes }: Saved) -> Self {
+        streams.values_mut().filter(|mark| mark.session.is_empty()).for_each(|mark| mark.session.clone_from(&session));
+        Self { streams, output, output_bytes }
+    }
 }
 
 /// Where a client stands in one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The life of the process that the position is of.
+    #[serde(default)]
     pub session: String,
     /// What comes next.
     #[serde(flatten)]
@@ -99,6 +118,9 @@ mod tests {
         place.streams.insert("metrics".to_owned(), Mark { session: "s".to_owned(), at: Position { sequence: 3, offset: 12 } });
         place.save(&path).expect("saved");
         assert_eq!(Place::load(&path).expect("loaded"), place);
+        let before = r#"{"session":"s","streams":{"metrics":{"sequence":3,"offset":12}},"output":"out","output_bytes":7}"#;
+        fs::write(&path, before).expect("written");
+        assert_eq!(Place::load(&path).expect("one with a session for all"), place);
         fs::write(&path, "{\"streams\": 5}").expect("written");
         let error = Place::load(&path).expect_err("5 is no streams").to_string();
         assert!(error.contains("place.json") && error.contains("line 1"), "{error}");

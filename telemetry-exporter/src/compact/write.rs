@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! template   a number; 0 is one without anything fixed
-//! lane       a number: the place among the messages of a collection, times two; one more where it says what no later message says
+//! lane       a number: the place among the messages of a collection, times four; one more where it says what no later message says,
+//!            and two where its time is not that of its frame: then the zigzag code of the difference follows
 //! cells      what changed of the numbers (`cells`)
 //! tails      skip + 1, a change of bytes (`patch`)  …  0
 //! extra      a change of bytes: what is behind all scopes of the template
@@ -68,13 +69,17 @@ impl Lane {
         self.sequence != Some(sequence)
     }
 
-    /// Writes a message that comes to be in this segment. Cost: a comparison a number, and the bytes of what changed.
-    pub fn write(&mut self, out: &mut Vec<u8>, place: usize, sequence: u64, source: &impl Source) {
+    /// Writes a message that comes to be in this segment, in a frame of a time that is by so many nanoseconds another than its own. Cost: a
+    /// comparison a number, and the bytes of what changed.
+    pub fn write(&mut self, out: &mut Vec<u8>, place: usize, sequence: u64, time_behind: i64, source: &impl Source) {
         if self.sequence.replace(sequence) != Some(sequence) {
             self.forget();
         }
         varint(out, self.id);
-        varint(out, (place as u64) << 1 | u64::from(source.must_stay()));
+        varint(out, (place as u64) << 2 | u64::from(time_behind != 0) << 1 | u64::from(source.must_stay()));
+        if time_behind != 0 {
+            varint(out, ((time_behind << 1) ^ (time_behind >> 63)).cast_unsigned());
+        }
         self.write_cells(out, source.fixed());
         let mut skipped = 0;
         for ((before, tail), (version, bytes)) in self.tails.iter_mut().zip(source.tails()) {

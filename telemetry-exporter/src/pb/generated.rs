@@ -189,7 +189,7 @@ pub mod pull_response {
         Gap(super::Gap),
     }
 }
-/// Whole messages of one segment.
+/// Whole messages: of one segment, or where every_ns left some out of one or more.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Chunk {
     #[prost(string, tag = "1")]

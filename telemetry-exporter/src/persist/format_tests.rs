@@ -59,7 +59,7 @@ fn example() -> Vec<(u8, Vec<u8>, &'static str)> {
     let mut messages = Vec::new();
     for value in [3, 5] {
         let mut message = Vec::new();
-        lane.write(&mut message, 0, 0, &One(fixed(value).0));
+        lane.write(&mut message, 0, 0, 0, &One(fixed(value).0));
         messages.push(message);
     }
     let begins = [0, 12 + messages[0].len() as u64];

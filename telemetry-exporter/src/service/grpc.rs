@@ -60,7 +60,7 @@ impl Telemetry for Grpc {
         let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
         let stream = self.0.streams.by_id(stream_id);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
-        Ok(Response::new(ReceiverStream::new(read::segments(stream, sequence_number_since.into()))))
+        Ok(Response::new(ReceiverStream::new(read::segments(&self.0, stream, sequence_number_since.into())?)))
     }
 
     type PullStream = ReceiverStream<Result<pb::PullResponse, Status>>;
@@ -73,7 +73,7 @@ impl Telemetry for Grpc {
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         if latest {
-            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream))));
+            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream)?)));
         }
         if every_ns != 0 && stream.id != 0 {
             return Err(Status::invalid_argument(format!(
@@ -91,7 +91,7 @@ impl Telemetry for Grpc {
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
-        Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull))))
+        Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull)?)))
     }
 
     async fn get_catalogue(&self, _: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {

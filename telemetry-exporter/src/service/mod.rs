@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::Access;
 use crate::export::StreamExporter;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, REQUEST_BYTES_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX, REQUEST_BYTES_MAX};
 use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
 
@@ -40,6 +40,8 @@ pub struct Service {
     pub rpcs: Rpcs,
     /// Room for passes over the user's functions.
     pub evaluations: Arc<Semaphore>,
+    /// Room for readers of metrics.
+    pub metrics_readers: Arc<Semaphore>,
     /// Whether a first collection was asked for.
     asked: AtomicBool,
 }
@@ -63,6 +65,7 @@ impl Service {
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
+            metrics_readers: Arc::new(Semaphore::new(METRICS_READERS_MAX)),
             asked: AtomicBool::new(false),
         })
     }

@@ -12,6 +12,8 @@ pub enum Refusal {
     Connections,
     /// Too many rpcs.
     Rpcs,
+    /// Too many readers of metrics.
+    Readers,
     /// A bandwidth test that is switched off, too large, or too early.
     Bandwidth,
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Service;
-use crate::limits::{FOLLOW_EVERY, SEGMENTS_IN_FLIGHT};
+use super::own::{Refusal, refused};
+use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, SEGMENTS_IN_FLIGHT};
 use crate::pb::{self, pull_response};
 use crate::stream::{Life, NamedLog, Piece, Position, Reader, Reason, Thinned, Token};
 
@@ -29,10 +30,33 @@ pub struct Pull {
     pub every_ns: u64,
 }
 
+/// Room for a reader of this stream, as long as it is held.
+///
+/// # Errors
+/// RESOURCE_EXHAUSTED where too many read metrics.
+pub fn room(service: &Service, stream: &NamedLog) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    if stream.id != 0 {
+        return Ok(None);
+    }
+    Arc::clone(&service.metrics_readers).try_acquire_owned().map(Some).map_err(|_| {
+        refused(Refusal::Readers);
+        Status::resource_exhausted(format!("{METRICS_READERS_MAX} requests read metrics"))
+    })
+}
+
 /// The sealed segments from a sequence number on, as the origin's clients ask for them.
-pub fn segments(stream: Arc<NamedLog>, since: u64) -> mpsc::Receiver<Result<pb::StreamSegment, Status>> {
+///
+/// # Errors
+/// As [`room`].
+pub fn segments(
+    service: &Service,
+    stream: Arc<NamedLog>,
+    since: u64,
+) -> Result<mpsc::Receiver<Result<pb::StreamSegment, Status>>, Status> {
     let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
+    let room = room(service, &stream)?;
     tokio::spawn(async move {
+        let _room = room;
         let mut at = Position { sequence: since, offset: 0 };
         let mut reader = Reader::new(stream);
         loop {
@@ -50,25 +74,35 @@ pub fn segments(stream: Arc<NamedLog>, since: u64) -> mpsc::Receiver<Result<pb::
             }
         }
     });
-    receiver
+    Ok(receiver)
 }
 
 /// Runs a pull; it ends when the reader goes, when all is sent and nothing is followed, or when the service stops.
-pub fn pull(service: &Service, pull: Pull) -> Answers {
+///
+/// # Errors
+/// As [`room`].
+pub fn pull(service: &Service, pull: Pull) -> Result<Answers, Status> {
     let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
     let stopping = service.stopping.clone();
+    let room = pull.lives.last().map(|life| room(service, &life.stream)).transpose()?;
     tokio::spawn(async move {
+        let _room = room;
         // An error here is a reader that has gone: there is nobody to tell.
         let _gone = run(pull, stopping, &sender).await;
     });
-    receiver
+    Ok(receiver)
 }
 
 /// The newest batch of messages, and no more.
-pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Answers {
+///
+/// # Errors
+/// As [`room`].
+pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Result<Answers, Status> {
     let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
     let session = service.session;
+    let room = room(service, &stream)?;
     tokio::spawn(async move {
+        let _room = room;
         let Some((mut at, end)) = stream.log.latest() else { return };
         let mut source = Source::new(Life { session, stream: Arc::clone(&stream) }, 0);
         while at < end {
@@ -83,7 +117,7 @@ pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Answers {
             at = next;
         }
     });
-    receiver
+    Ok(receiver)
 }
 
 type Sender = mpsc::Sender<Result<pb::PullResponse, Status>>;
@@ -132,7 +166,9 @@ async fn send(
         let is_stopping = *stopping.borrow();
         match source.read(at, wants.head, end, !wants.follow || is_stopping) {
             Piece::Data { from, next, data } => {
-                if !data.is_empty() {
+                if data.is_empty() {
+                    tokio::task::yield_now().await; // there was much to be read of which nothing is told
+                } else {
                     sender.send(Ok(source.chunk(from, next, data))).await?;
                 }
                 at = next;
@@ -242,38 +278,39 @@ fn position(position: Position) -> pb::Position {
     pb::Position { sequence: position.sequence, offset: position.offset }
 }
 
-/// Where a request begins: in which life, and where there. The position of a life that is not known any more comes with it.
+/// Where a request begins: in which life, and where there. The position of a life of which nothing is held comes with it.
+///
+/// The ids of sessions tell which came before which, so a reader of one that is not known any more, or that left nothing of this stream, goes
+/// on with the next: it has had what is before.
 pub fn begin(
     mut lives: Vec<Life>,
     session: Option<&str>,
     from: Option<Position>,
     since_ns: u64,
 ) -> (Vec<Life>, Option<Position>, Position) {
-    let first = |lives: &[Life]| lives.first().map_or(Position::default(), |life| life.stream.log.first());
-    let of = |session: &str| lives.iter().position(|life| session.parse::<Uuid>() == Ok(life.session));
-    match (session.map(of), from) {
-        (Some(None), from) => {
-            // From the first byte of the life that follows, so that what is dropped of it shows as a gap.
-            (lives, Some(from.unwrap_or_default()), Position::default())
-        }
-        (known, Some(from)) => {
-            let life = known.flatten().unwrap_or(lives.len().saturating_sub(1));
-            (lives.split_off(life), None, from)
-        }
-        (known, None) => {
-            let mut lives = match known.flatten() {
-                Some(life) => lives.split_off(life),
-                None => lives,
-            };
-            if since_ns == 0 {
-                let from = first(&lives);
-                return (lives, None, from);
-            }
-            let has_later = |life: &Life| life.stream.log.at_time(since_ns) < life.stream.log.end();
-            let life = lives.iter().position(has_later).unwrap_or(lives.len().saturating_sub(1));
-            let lives = lives.split_off(life);
-            let from = lives.first().map_or(Position::default(), |life| life.stream.log.at_time(since_ns));
-            (lives, None, from)
-        }
+    let last = lives.len().saturating_sub(1);
+    let session = session.map(|session| session.parse::<Uuid>().unwrap_or(Uuid::max()));
+    let is_known = session.is_none_or(|session| lives.iter().any(|life| life.session == session));
+    if let Some(session) = session.filter(|_| !is_known) {
+        // From the first byte of the life that follows, so that what is dropped of it shows as a gap.
+        let next = lives.iter().position(|life| life.session > session).unwrap_or(last);
+        return (lives.split_off(next), Some(from.unwrap_or_default()), Position::default());
     }
+    if let Some(session) = session {
+        let known = lives.iter().position(|life| life.session == session).unwrap_or(last);
+        lives = lives.split_off(known);
+    } else if from.is_some() {
+        lives = lives.split_off(last);
+    }
+    if from.is_none() && since_ns != 0 {
+        let has_later = |life: &Life| life.stream.log.at_time(since_ns) < life.stream.log.end();
+        let life = lives.iter().position(has_later).unwrap_or(lives.len().saturating_sub(1));
+        lives = lives.split_off(life);
+    }
+    let begin = |life: &Life| match since_ns {
+        0 => life.stream.log.first(),
+        since_ns => life.stream.log.at_time(since_ns),
+    };
+    let from = from.or_else(|| lives.first().map(begin)).unwrap_or_default();
+    (lives, None, from)
 }

@@ -26,9 +26,12 @@ fn messages<'a>(data: &'a [u8], holes: &'a [Hole]) -> impl Iterator<Item = (u64,
     })
 }
 
-/// Where the first message of this time or later is.
+/// Where the first message of this time or later is, or the hole that is before it, in which there may have been one.
 pub fn at_time(data: &[u8], holes: &[Hole], time_ns: u64) -> Option<u64> {
-    messages(data, holes).find(|(_, _, time)| *time >= time_ns).map(|(begin, _, _)| begin)
+    match messages(data, holes).find(|(_, _, time)| *time >= time_ns) {
+        Some((begin, ..)) => Some(holes.iter().find(|hole| hole.to == Some(begin)).map_or(begin, |hole| hole.from)),
+        None => holes.last().filter(|hole| hole.to.is_none()).map(|hole| hole.from),
+    }
 }
 
 /// Whether a message begins or ends there, or nothing that is held is there.

@@ -15,7 +15,9 @@ pub struct Head {
     pub first_time_ns: u64,
     /// Room for the next, once one was full.
     spare: Option<Vec<u8>>,
-    wants_spare: bool,
+    /// Bytes of the last that was full, since the last tick but one.
+    full: Option<usize>,
+    is_recent: bool,
 }
 
 /// A part of the room above which a segment keeps it: what is less is copied, so that no memory is held for nothing.
@@ -30,14 +32,13 @@ impl Head {
             self.data.clear();
             return data;
         }
-        self.wants_spare = true;
+        (self.full, self.is_recent) = (Some(self.data.capacity()), true);
         std::mem::replace(&mut self.data, self.spare.take().unwrap_or_default()).into()
     }
 
     /// How much room is to be made ready for the next segment, if any is.
     pub fn wants(&self, segment_bytes: usize) -> Option<usize> {
-        // What comes by before a segment is full, and what a message may be larger.
-        (self.wants_spare && self.spare.is_none()).then_some(segment_bytes)
+        self.full.filter(|_| self.spare.is_none()).map(|full| full.min(segment_bytes))
     }
 
     /// Takes over the room.
@@ -45,10 +46,16 @@ impl Head {
         self.spare = Some(room);
     }
 
-    /// Gives back what is held beyond the data, where nothing came for long.
+    /// Gives back the room for the next where none was full since it was last asked.
+    pub fn tick(&mut self) {
+        if !std::mem::take(&mut self.is_recent) {
+            (self.full, self.spare) = (None, None);
+        }
+    }
+
+    /// Gives back what is held beyond the data.
     pub fn relax(&mut self) {
-        self.spare = None;
-        self.wants_spare = false;
+        (self.full, self.spare) = (None, None);
         self.data.shrink_to_fit();
     }
 }

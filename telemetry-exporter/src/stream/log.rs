@@ -5,6 +5,7 @@
 //! Not here: what a message means, and which stream gives way when all together are too large (`set`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,7 +17,9 @@ use super::frame::{self, FRAME_HEAD_BYTES};
 use super::head::{self, Head};
 use super::losses::Losses;
 use super::options::StreamOptions;
-use super::piece::{Hole, Piece, Position, Reason, Rejected, Restored, State};
+use super::piece::{Piece, Position, Reason, Rejected, Restored, State};
+use super::segment::Segment;
+use super::templates::Templates;
 
 /// One stream in memory.
 ///
@@ -31,7 +34,8 @@ pub struct Log {
 struct Inner {
     sealed: VecDeque<Segment>,
     sealed_bytes: usize,
-    /// Bytes that the messages need beside themselves.
+    /// What compact messages are told by, and its bytes.
+    templates: Option<Arc<Templates>>,
     aside_bytes: usize,
     head: Head,
     /// The tick that first saw a message of the head.
@@ -51,36 +55,6 @@ struct Inner {
     left: Option<Bytes>,
 }
 
-struct Segment {
-    data: Bytes,
-    messages: u64,
-    /// How many messages were appended before it.
-    first_number: u64,
-    first_time_ns: u64,
-    /// The tick that saw its last message; none before it.
-    newest: Option<Instant>,
-    /// What is missing of one that was in a file, in order.
-    holes: Vec<Hole>,
-}
-
-impl Segment {
-    fn read(&self, at: Position) -> Piece {
-        let next = Position { sequence: at.sequence + 1, offset: 0 };
-        let (begin, held, hole) = find::run(&self.holes, at.offset);
-        if let Some(Hole { to, messages_before, reason, .. }) = hole.filter(|hole| hole.from <= at.offset) {
-            let to = to.map_or(next, |offset| Position { offset, ..at });
-            return Piece::Gap { from: at, to, messages_before: *messages_before, reason: *reason };
-        }
-        let stop = hole.map_or(self.data.len(), |hole| hole.held);
-        let end = Position { offset: begin + (stop - held) as u64, ..at };
-        if at > end {
-            return Piece::Beyond { end };
-        }
-        let data = self.data.slice(held + (at.offset - begin) as usize..stop);
-        Piece::Data { from: at, next: if hole.is_some() { end } else { next }, data }
-    }
-}
-
 /// Messages that are being appended together, with the lock of the log held. Dropping it lets others in and wakes the readers.
 pub struct Batch<'a> {
     log: &'a Log,
@@ -95,6 +69,7 @@ impl Log {
         let inner = Inner {
             sealed: VecDeque::new(),
             sealed_bytes: 0,
+            templates: None,
             aside_bytes: 0,
             head: Head::default(),
             head_began: None,
@@ -129,6 +104,16 @@ impl Log {
         log
     }
 
+    /// Its messages are told by these, whose bytes count as the log's; those that no segment needs any more are forgotten.
+    pub(super) fn told_by(self, templates: Arc<Templates>) -> Self {
+        let mut inner = self.inner.lock();
+        inner.aside_bytes = templates.forget_before(inner.state.first_sequence);
+        inner.templates = Some(templates);
+        inner.drop_beyond(self.options.bytes_max);
+        drop(inner);
+        self
+    }
+
     /// Its bounds.
     pub fn options(&self) -> &StreamOptions {
         &self.options
@@ -161,6 +146,7 @@ impl Log {
     pub fn tick(&self, now: Instant) {
         let mut inner = self.inner.lock();
         inner.see(now);
+        inner.head.tick();
         let is_old = |began: Instant| now.saturating_duration_since(began) >= self.options.seal_after;
         let sealing = inner.head_began.is_some_and(is_old);
         if sealing {
@@ -260,7 +246,8 @@ impl Log {
         let inner = self.inner.lock();
         let State { first_sequence, head_sequence, .. } = inner.state;
         match at.sequence.checked_sub(first_sequence) {
-            None => true, // dropped by now: the reader is told of a gap
+            None => true,                             // dropped by now: the reader is told of a gap
+            _ if at.sequence > head_sequence => true, // and here that it is beyond the end
             Some(index) if at.sequence < head_sequence => {
                 let Segment { data, holes, .. } = &inner.sealed[index as usize];
                 find::is_boundary(data, holes, at.offset)
@@ -307,18 +294,18 @@ impl Batch<'_> {
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     #[inline]
     pub fn append(&mut self, time_ns: u64, payload: &[u8]) -> Result<(), Rejected> {
-        self.append_as(time_ns, payload.len(), |_, out| out.extend_from_slice(payload))
+        self.append_as(time_ns, payload.len(), |_, _, out| out.extend_from_slice(payload))
     }
 
     /// Appends one message that readers get with so many bytes, and that is kept as what is written here: which may depend on the
-    /// segment that it comes to be in.
+    /// segment that it comes to be in, and on the time that its frame has.
     ///
     /// # Errors
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     #[inline]
-    pub fn append_as(&mut self, time_ns: u64, size: usize, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<(), Rejected> {
+    pub fn append_as(&mut self, time_ns: u64, size: usize, write: impl FnOnce(u64, u64, &mut Vec<u8>)) -> Result<(), Rejected> {
         let Some(inner) = &mut self.inner else { return Ok(()) };
-        let write = |sequence, time_ns, out: &mut Vec<u8>| frame::write(out, time_ns, |out| write(sequence, out));
+        let write = |sequence, time_ns, out: &mut Vec<u8>| frame::write(out, time_ns, |out| write(sequence, time_ns, out));
         let Put { at, sealed } = inner.put(&self.log.options, time_ns, size, write)?;
         self.sealed |= sealed;
         if !std::mem::replace(&mut self.has_begun, true) {
@@ -327,16 +314,11 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Says how many bytes the messages need beside themselves, which count as theirs.
-    pub fn set_aside(&mut self, bytes: usize) {
+    /// Counts messages that are not appended.
+    pub(super) fn reject(&mut self, messages: usize) {
         if let Some(inner) = &mut self.inner {
-            inner.aside_bytes = bytes;
+            inner.state.rejected += messages as u64;
         }
-    }
-
-    /// The oldest segment that is held.
-    pub fn first_sequence(&self) -> u64 {
-        self.inner.as_ref().map_or(0, |inner| inner.state.first_sequence)
     }
 
     /// Lets others in, and tells whether a segment was sealed.
@@ -421,6 +403,9 @@ impl Inner {
         head.messages += 1;
         self.state.appended += 1;
         self.state.kept += 1;
+        if let Some(templates) = &self.templates {
+            self.aside_bytes = templates.bytes();
+        }
         if self.bytes() > options.bytes_max {
             self.drop_beyond(options.bytes_max);
         }
@@ -467,6 +452,9 @@ impl Inner {
         self.state.dropped += segment.messages;
         let before = self.sealed.front().map_or(self.state.appended - self.head.messages, |next| next.first_number);
         self.losses.add(self.state.first_sequence, before, reason);
+        if let Some(templates) = &self.templates {
+            self.aside_bytes = templates.forget_before(self.state.first_sequence);
+        }
         Some(segment.data)
     }
 

@@ -286,7 +286,7 @@ fn a_panic_while_a_message_is_written_leaves_a_whole_log_whose_lock_is_free() {
     let log = Log::new(options());
     log.append(1, b"a").unwrap();
     let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        log.batch().append_as(2, 10, |_, out| {
+        log.batch().append_as(2, 10, |_, _, out| {
             out.extend_from_slice(b"half");
             panic!("in the middle of it");
         })
@@ -330,7 +330,12 @@ fn a_restored_log_tells_what_is_missing_and_goes_by_the_age_of_its_messages() {
     for (offset, wanted) in [(0, true), (20, true), (30, true), (40, true), (41, false), (60, true), (80, true), (90, true)] {
         assert_eq!(log.is_boundary(Position { sequence: 7, offset }), wanted, "{offset}");
     }
-    assert_eq!(log.at_time(102), Position { sequence: 7, offset: 40 });
+    for (time_ns, wanted) in
+        [(100, (7, 0)), (101, (7, 20)), (102, (7, 20)), (103, (7, 60)), (104, (7, 80)), (105, (7, 80)), (107, (8, 40))]
+    {
+        let at = log.at_time(time_ns);
+        assert_eq!((at.sequence, at.offset), wanted, "from {time_ns}, at or before what is missing");
+    }
     log.tick(now + Duration::from_secs(11));
     assert_eq!(balanced(&log).kept, 5);
     log.tick(now + Duration::from_secs(21));

@@ -11,6 +11,7 @@ use super::options::StreamOptions;
 use super::piece::Rejected;
 use super::templates::Templates;
 use crate::compact::{Lane, Source, Template};
+use crate::limits::LANES_MAX;
 
 /// The name of the metrics stream; its id is 0.
 pub const METRICS: &str = METRICS_STREAM;
@@ -35,13 +36,13 @@ pub struct NamedLog {
     pub kind: StreamKind,
     /// The messages, as they are kept: those of metrics are compact, and read by a [`Reader`](super::Reader).
     pub log: Log,
-    pub(super) templates: Templates,
+    pub(super) templates: Arc<Templates>,
 }
 
 impl NamedLog {
     /// An empty stream.
     pub fn new(id: u32, kind: StreamKind, options: StreamOptions) -> Self {
-        Self { id, kind, log: Log::new(options), templates: Templates::default() }
+        Self::restored(id, kind, Log::new(options), Templates::default())
     }
 
     /// The name that clients use.
@@ -59,7 +60,8 @@ impl NamedLog {
 
     /// A stream of an earlier life of the process, with the templates of its messages.
     pub(crate) fn restored(id: u32, kind: StreamKind, log: Log, templates: Templates) -> Self {
-        log.batch().set_aside(templates.bytes());
+        let templates = Arc::new(templates);
+        let log = if matches!(kind, StreamKind::Metrics) { log.told_by(Arc::clone(&templates)) } else { log };
         Self { id, kind, log, templates }
     }
 
@@ -124,8 +126,9 @@ impl Lanes {
     /// Appends the messages of a collection to the metrics stream. Tells whether a segment was sealed.
     ///
     /// # Errors
-    /// The first message that is larger than the stream allows, and how many there are; the others are appended.
+    /// The first message that is larger than the stream allows or beyond [`LANES_MAX`], and how many there are; the others are appended.
     pub fn append(&mut self, stream: &NamedLog, time_ns: u64, messages: &[impl Message]) -> (bool, Result<(), (Rejected, usize)>) {
+        let (messages, beyond) = messages.split_at(messages.len().min(LANES_MAX));
         self.0.resize_with(self.0.len().max(messages.len()), Lane::default);
         for (lane, message) in self.0.iter_mut().zip(messages) {
             renew(lane, message.template(), stream);
@@ -137,7 +140,11 @@ impl Lanes {
                 rejected = Some(rejected.map_or((error, 1), |(first, count)| (first, count + 1)));
             }
         }
-        batch.set_aside(stream.templates.forget_before(batch.first_sequence()));
+        if let Some(first) = beyond.first() {
+            batch.reject(beyond.len());
+            let first = Rejected { bytes: first.as_ref().len(), bytes_max: stream.log.options().message_bytes_max };
+            rejected = Some(rejected.map_or((first, beyond.len()), |(first, count)| (first, count + beyond.len())));
+        }
         (batch.end(), rejected.map_or(Ok(()), Err))
     }
 }
@@ -150,11 +157,12 @@ fn append(
     time_ns: u64,
     message: &impl Message,
 ) -> Result<(), Rejected> {
-    batch.append_as(time_ns, message.as_ref().len(), |sequence, out| {
+    batch.append_as(time_ns, message.as_ref().len(), |sequence, frame_ns, out| {
         if lane.is_first(sequence) && lane.id() != 0 {
             stream.templates.put(lane.id(), lane.template(), sequence);
         }
-        lane.write(out, place, sequence, message);
+        let time_behind = time_ns.wrapping_sub(frame_ns).cast_signed();
+        lane.write(out, place, sequence, time_behind, message);
     })
 }
 

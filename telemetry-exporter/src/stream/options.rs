@@ -96,17 +96,19 @@ impl Bounds {
         };
         let mut matching: Vec<_> = self.named.iter().filter_map(|(pattern, bounds)| Some((rank(pattern)?, bounds))).collect();
         matching.sort_by_key(|(rank, _)| *rank); // a stable sort: the later of one rank is behind the earlier
-        let mut options = all.clone();
-        if name == METRICS_STREAM && options.segment_bytes == limits::SEGMENT_BYTES {
-            options.segment_bytes = limits::METRICS_SEGMENT_BYTES.min(options.bytes_max);
-        }
+        let (mut options, mut sized) = (all.clone(), None);
         for (_, StreamBounds { window, bytes_max, segment_bytes, seal_after, message_bytes_max }) in matching {
             options.window = window.unwrap_or(options.window);
             options.bytes_max = bytes_max.unwrap_or(options.bytes_max);
-            options.segment_bytes = segment_bytes.unwrap_or(options.segment_bytes);
+            sized = segment_bytes.or(sized);
             options.seal_after = seal_after.unwrap_or(options.seal_after);
             options.message_bytes_max = message_bytes_max.unwrap_or(options.message_bytes_max);
         }
+        let usual = match all.segment_bytes {
+            limits::SEGMENT_BYTES if name == METRICS_STREAM => limits::METRICS_SEGMENT_BYTES,
+            segment_bytes => segment_bytes,
+        };
+        options.segment_bytes = sized.unwrap_or(usual.min(options.bytes_max)); // a size that nobody set gives way
         options
     }
 }
@@ -168,6 +170,8 @@ mod tests {
         let mut bounds = Bounds::default();
         assert_eq!(of(&StreamOptions::default(), &bounds), limits::METRICS_SEGMENT_BYTES);
         assert_eq!(of(&StreamOptions { segment_bytes: 77, ..StreamOptions::default() }, &bounds), 77);
+        bounds.of("*", StreamBounds { bytes_max: Some(9_999), ..StreamBounds::default() });
+        assert_eq!(of(&StreamOptions::default(), &bounds), 9_999);
         bounds.of(METRICS_STREAM, StreamBounds { segment_bytes: Some(66), ..StreamBounds::default() });
         assert_eq!(of(&StreamOptions::default(), &bounds), 66);
     }

@@ -52,7 +52,7 @@ impl Streams {
         let metrics = Arc::new(NamedLog::new(0, StreamKind::Metrics, bounds.resolve(&options, METRICS)));
         let (others, past, acknowledge, making_room) = Default::default();
         let streams =
-            Arc::new(Self { options, bounds, session: Uuid::new_v4(), registry, metrics, others, past, acknowledge, making_room });
+            Arc::new(Self { options, bounds, session: Uuid::now_v7(), registry, metrics, others, past, acknowledge, making_room });
         streams.update();
         streams
     }
@@ -92,7 +92,7 @@ impl Streams {
 
     /// Waits until what was appended is kept as surely as the program wants it.
     #[inline]
-    fn acknowledged(&self) {
+    pub(crate) fn acknowledged(&self) {
         if let Some(wait) = self.acknowledge.get() {
             wait();
         }
@@ -103,7 +103,7 @@ impl Streams {
         self.bounds.bytes_max
     }
 
-    /// Which life of the process these are of: random.
+    /// Which life of the process these are of: greater than those before by its time.
     pub fn session(&self) -> Uuid {
         self.session
     }
@@ -265,8 +265,12 @@ struct Emitted {
 }
 
 impl Outlet for Emitted {
-    fn event(&self, time_ns: u64, json: &[u8]) {
+    fn event(&self, time_ns: u64, json: &[u8]) -> bool {
         let _counted = self.streams.append_to(&self.stream, time_ns, json);
+        self.streams.acknowledge.get().is_some()
+    }
+
+    fn settle(&self) {
         self.streams.acknowledged();
     }
 }
