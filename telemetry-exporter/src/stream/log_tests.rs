@@ -306,13 +306,20 @@ fn a_restored_log_tells_what_is_missing_and_goes_by_the_age_of_its_messages() {
     let segment = |sequence: u64, age: u64, holes: Vec<Hole>, messages: u64| {
         let Piece::Data { data, .. } = whole.read(Position { sequence, offset: 0 }, false) else { panic!("it is sealed") };
         let (first_number, age) = (sequence * 5, Duration::from_secs(age));
-        Restored { data, messages, first_number, first_time_ns: 100 + first_number, age, holes }
+        let (mut left, mut at) = (Vec::new(), 0);
+        for hole in &holes {
+            left.extend_from_slice(&data[at..hole.from as usize]);
+            assert_eq!(left.len(), hole.held);
+            at = hole.to.map_or(data.len(), |to| to as usize);
+        }
+        left.extend_from_slice(&data[at..]);
+        Restored { data: left.into(), messages, first_number, first_time_ns: 100 + first_number, age, holes }
     };
-    let hole = |from, to, messages_before| Hole { from, to, messages_before };
+    let hole = |from, to, held, messages_before| Hole { from, to, held, messages_before, reason: Reason::Lost };
     let segments = vec![
-        segment(0, 50, vec![hole(20, Some(40), 2), hole(80, None, 5)], 3),
+        segment(0, 50, vec![hole(20, Some(40), 20, 2), hole(80, None, 60, 5)], 3),
         segment(1, 40, Vec::new(), 5),
-        Restored { first_number: 10, first_time_ns: 109, holes: vec![hole(0, None, 12)], ..Restored::default() },
+        Restored { first_number: 10, first_time_ns: 109, holes: vec![hole(0, None, 0, 12)], ..Restored::default() },
     ];
     let log = Log::restored(options(), 7, segments, 12, now);
     let state = balanced(&log);
