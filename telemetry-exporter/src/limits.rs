@@ -30,8 +30,9 @@ pub const ALL_STREAMS_BYTES_MAX: usize = 64 << 20;
 /// `telemetry_stream_messages_rejected`.
 pub const LANES_MAX: usize = 1 << 12;
 
-/// Bytes of what is constant of the messages of one segment of the metrics stream, where it is read: of those of one collection and of
-/// layouts that changed within the segment. A segment of a file that has more is malformed.
+/// Bytes of what is constant of the messages of one segment of the metrics stream, where it is read, with the room of the points that
+/// change their length: of those of one collection and of layouts that changed within the segment; and bytes of the OTLP that is made of a
+/// segment. A segment of a file that has more is malformed.
 pub const RESTORED_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX;
 
 /// Layouts of the metrics stream that are kept as what is other of the one before. The next is kept whole.

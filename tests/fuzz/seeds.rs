@@ -132,10 +132,66 @@ pub fn segments() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Inputs of the target `frames`: for a segment.
+pub fn frames(segment: &[u8]) -> Vec<Vec<u8>> {
+    let length = segment.len() as u8;
+    vec![
+        [&[0, 20, 0], segment].concat(),
+        [&[0, 3, 0], segment[..12].repeat(3).as_slice()].concat(),
+        vec![1, length, 0],
+        vec![1, 200, 0, 90, 0, 0, 200, 0, 60, 0, 3, 0, 30],
+    ]
+}
+
+/// Inputs of the target `tokens`.
+pub fn tokens() -> Vec<Vec<u8>> {
+    let bytes = [&[1], [7; 16].as_slice(), &[5, 0x81, 2], b"metrics"].concat();
+    let text = base64url(&[bytes.as_slice(), &crc32c(&bytes).to_be_bytes()].concat());
+    let fields = |change: &[u8]| [&[2, 9, 200], change, &[3; 16], b"metrics"].concat();
+    vec![
+        [b"\0", text.as_bytes()].concat(),
+        [&[1], bytes.as_slice()].concat(),
+        fields(&[7, 0, 0, 1, 0]),
+        fields(&[9, 0, 2, 0, 0]),
+        fields(&[30, 0, 3, b'A', 9]),
+    ]
+}
+
+/// Inputs of the target `compact`: of templates as they are written against the first, and of messages.
+pub fn compact(templates: &[Vec<u8>], messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let run = |messages: &[Vec<u8>]| -> Vec<u8> {
+        let one = |message: &Vec<u8>| [&(message.len() as u16).to_le_bytes(), message.as_slice()].concat();
+        messages.iter().filter(|message| message[0] == 1).flat_map(one).collect()
+    };
+    let mut seeds: Vec<_> = templates.iter().map(|template| [&[0, 0], template.as_slice()].concat()).collect();
+    let first = &templates[0];
+    seeds.extend([
+        [&[1, first.len() as u8, (first.len() >> 8) as u8], first.as_slice(), &run(&messages[..9])].concat(),
+        vec![2],
+        [&[2], [3, 0, 4, 0, 0, 1, 0].as_slice(), &[5, 0, 9, 0, 3, 7, 2], &[20, 0, 0, 0, 2, 0, 0]].concat(),
+    ]);
+    seeds.extend((0..6_u32).map(|seed| {
+        let random =
+            (0..600_u32).map(|n| (seed * 600 + n).wrapping_mul(0x9e37_79b1).rotate_left(15).wrapping_mul(0x85eb_ca6b) >> 24);
+        [3].into_iter().chain(random.map(|byte| byte as u8)).collect()
+    }));
+    seeds
+}
+
 /// CRC32C, bit by bit.
-fn crc32c(bytes: &[u8]) -> u32 {
+pub fn crc32c(bytes: &[u8]) -> u32 {
     let bit = |crc: u32| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
+}
+
+/// The text of bytes in base64url, without padding.
+pub fn base64url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let letters = bytes.chunks(3).flat_map(|three| {
+        let bits = (0..3).fold(0, |bits, n| bits << 8 | usize::from(*three.get(n).unwrap_or(&0)));
+        (0..=three.len()).map(move |n| char::from(LETTERS[bits >> (18 - 6 * n) & 63]))
+    });
+    letters.collect()
 }
 
 const NONCE: [u8; 8] = *b"a nonce ";

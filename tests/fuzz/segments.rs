@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use fuzz::memory::{Files, Memory, SESSION};
-use fuzz::{peak, seeds};
+use fuzz::{changes, peak, seeds};
 use libfuzzer_sys::fuzz_target;
 use telemetry_exporter::stream::disk::format::{HEADER_BYTES, file_name};
 use telemetry_exporter::stream::disk::{Record, Report, scan};
@@ -73,21 +73,11 @@ fn changed(bytes: &[u8]) {
     let mut files = SESSION.files.clone();
     for change in bytes.chunks_exact(6) {
         let [file, way, low, high, value, length] = *change else { return };
-        let place = usize::from(file) % SESSION.files.len();
-        let name = file_name(place as u64 + 1);
-        let Some(data) = files.get_mut(&name).filter(|data| !data.is_empty()) else { continue };
-        let begin = usize::from(u16::from_le_bytes([low, high])) % data.len();
-        let end = (begin + usize::from(length)).min(data.len());
-        let to = usize::from(value) * 4 % (data.len() - (end - begin) + 1);
-        match way % 8 {
-            0 | 1 => data[begin] ^= value,
-            2 => data.truncate(begin),
-            3 => data[begin..end].fill(value),
-            4 => drop(data.drain(begin..end)),
-            5 => data.copy_within(begin..end, to),
-            6 => data.splice(begin..begin, vec![value; usize::from(length)]).for_each(drop),
-            _ if value < 16 => drop(files.remove(&name)),
-            _ => {}
+        let name = file_name((usize::from(file) % SESSION.files.len()) as u64 + 1);
+        match files.get_mut(&name) {
+            Some(_) if way % 8 == 7 && value < 16 => drop(files.remove(&name)),
+            Some(data) => changes::apply(data, [low, high, way, value, length]),
+            None => {}
         }
     }
     let is_sound = files == SESSION.files;

@@ -12,7 +12,7 @@ use crate::limits::{LANES_MAX, MESSAGE_BYTES_MAX, RESTORED_BYTES_MAX};
 #[derive(Default)]
 pub struct Restorer {
     lanes: BTreeMap<usize, Lane>,
-    /// Of all templates that were met.
+    /// Of all templates that were met, what a lane has of each.
     fixed_bytes: usize,
 }
 
@@ -73,7 +73,7 @@ impl Restorer {
         let lane = self.lanes.entry(head.lane).or_default();
         if lane.id != head.template {
             let template = template(head.template).ok_or(input.wrong("a template that is not there"))?;
-            let fixed: usize = self.fixed_bytes + template.fixed.len();
+            let fixed = self.fixed_bytes + template.fixed.len() + template.tails() * size_of::<Vec<u8>>();
             if fixed > RESTORED_BYTES_MAX {
                 return Err(input.wrong("more bytes beside one another than are allowed"));
             }
@@ -134,5 +134,24 @@ impl Restored<'_> {
         }
         template.assemble(out, fixed, *time_ns, tails);
         out.extend_from_slice(extra);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::template::{Metric, Scope};
+    use super::*;
+
+    #[test]
+    fn lanes_of_a_template_with_many_points_are_refused_where_they_take_more_than_is_allowed() {
+        let metric = Metric { prefix: Vec::new(), points: vec![Vec::new(); 10_000] };
+        let scopes = vec![Scope { fixed: 0..0, metrics: 0..1 }];
+        let template = Arc::new(Template { scopes, metrics: vec![metric], ..Template::default() });
+        let mut restorer = Restorer::default();
+        let lanes = (0..60_u8).take_while(|lane| {
+            let message = [1, lane * 2, 0, 0, 0]; // no change
+            restorer.take(1, &message, |_| Some(Arc::clone(&template))).is_ok()
+        });
+        assert_eq!(lanes.count(), RESTORED_BYTES_MAX / (10_000 * size_of::<Vec<u8>>()));
     }
 }

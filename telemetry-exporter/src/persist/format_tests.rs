@@ -75,7 +75,7 @@ fn example() -> Vec<(u8, Vec<u8>, &'static str)> {
         });
     }
     record(body::STREAM, "kind 16: id 7, an event, its name", &|out| body::stream(out, 7, Kind::Event, "ping"));
-    record(body::MISSED, "kind 19: id 7, up to number 1, one message, at 3+0, beyond the bytes", &|out| {
+    record(body::MISSED, "kind 19: id 7, up to number 1, at 3+0, beyond the bytes", &|out| {
         body::missed(out, 7, 1, 1, Position { sequence: 3, offset: 0 }, Reason::Dropped);
     });
     record(body::MESSAGE, "kind 18: id 7, number 1, at 3+0, its time, {}", &|out| {

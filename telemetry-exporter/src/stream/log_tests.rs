@@ -305,6 +305,8 @@ fn a_restored_log_tells_what_is_missing_and_goes_by_the_age_of_its_messages() {
     whole.seal();
     let segment = |sequence: u64, age: u64, holes: Vec<Hole>, messages: u64| {
         let Piece::Data { data, .. } = whole.read(Position { sequence, offset: 0 }, false) else { panic!("it is sealed") };
+        // Of twenty bytes a message: what is missing is cut out.
+        let data = if holes.is_empty() { data } else { [&data[..20], &data[40..80]].concat().into() };
         let (first_number, age) = (sequence * 5, Duration::from_secs(age));
         let (mut left, mut at) = (Vec::new(), 0);
         for hole in &holes {

@@ -11,6 +11,7 @@ use super::frame::{self, FRAME_HEAD_BYTES, Frame, frames};
 use super::named::NamedLog;
 use super::piece::{Piece, Position, Reason};
 use crate::compact::{Restored, Restorer};
+use crate::limits::RESTORED_BYTES_MAX;
 
 /// Reads one stream.
 pub struct Reader {
@@ -74,15 +75,19 @@ impl Reader {
         };
         let (mut out, mut begins) = (Vec::new(), std::mem::take(&mut self.begins));
         let told = self.restore(from, &data, |at, time_ns, message| {
-            begins.push(at);
-            frame::write(&mut out, time_ns, |out| out.extend_from_slice(message));
-            true
+            // More than this no segment has that was written here.
+            let has_room = out.len() <= RESTORED_BYTES_MAX;
+            if has_room {
+                begins.push(at);
+                frame::append(&mut out, time_ns, message);
+            }
+            has_room
         });
         self.begins = begins;
         match told {
             Told::Lost(at) if at == from => self.lost(from),
-            Told::Lost(at) => Piece::Data { from, next: at, data: out.into() },
-            Told::All | Told::Until(_) => Piece::Data { from, next, data: out.into() },
+            Told::Lost(at) | Told::Until(at) => Piece::Data { from, next: at, data: out.into() },
+            Told::All => Piece::Data { from, next, data: out.into() },
         }
     }
 
@@ -202,4 +207,34 @@ impl Messages<'_> {
 /// Bytes of all messages of a piece.
 pub fn payloads(data: &Bytes) -> impl Iterator<Item = &[u8]> {
     frames(data).map_while(Result::ok).map(|frame| frame.payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::{Log, Restored, StreamKind, StreamOptions, Templates};
+    use super::*;
+    use crate::compact::Template;
+
+    #[test]
+    fn a_segment_of_a_file_that_becomes_more_than_one_may_have_is_lost_and_the_next_is_read() {
+        let template = Arc::new(Template { fixed: vec![7; RESTORED_BYTES_MAX / 5], ..Template::default() });
+        let templates = Templates::default();
+        templates.keep(1, &template, (0, &Template::default()), 1);
+        let segment = |messages: u64, first_number| {
+            let mut data = Vec::new();
+            (0..messages).for_each(|_| frame::write(&mut data, 1, |out| out.extend_from_slice(&[1, 0, 0, 0, 0]))); // no change
+            Restored { data: data.into(), messages, first_number, ..Restored::default() }
+        };
+        let segments = vec![segment(1_000, 0), segment(4, 1_000)];
+        let log = Log::restored(StreamOptions::default(), 0, segments, 1_004, Instant::now());
+        let mut reader = Reader::new(Arc::new(NamedLog::restored(0, StreamKind::Metrics, log, templates)));
+        let to = Position { sequence: 1, offset: 0 };
+        let gap = Piece::Gap { from: Position::default(), to, messages_before: 1_000, reason: Reason::Lost };
+        assert_eq!(reader.read(Position::default(), false), gap);
+        assert!(reader.begins().is_empty());
+        let Piece::Data { data, .. } = reader.read(to, false) else { panic!("it is there") };
+        assert!(payloads(&data).count() == 4 && payloads(&data).all(|payload| payload == template.fixed));
+    }
 }

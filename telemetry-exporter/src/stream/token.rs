@@ -80,7 +80,9 @@ impl std::str::FromStr for Token {
         if crc32c::crc32c(bytes) != u32::from_be_bytes(*checksum) {
             return Err(TokenError("its checksum is wrong: it was cut or changed"));
         }
-        Self::read(&mut Input(bytes)).ok_or(TokenError("it is of another version"))
+        let token = Self::read(&mut Input(bytes)).ok_or(TokenError("it is of another version"))?;
+        // A place is one text, so that who compares two as text is right.
+        (token.to_string() == text).then_some(token).ok_or(TokenError("its numbers are longer than they need be"))
     }
 }
 
@@ -116,6 +118,18 @@ mod tests {
             let changed = String::from_utf8(changed).expect("ASCII");
             prop_assert!(changed == text || changed.parse::<Token>().is_err());
         }
+    }
+
+    #[test]
+    fn a_place_is_one_text() {
+        let token = Token { session: Uuid::nil(), stream: "s".into(), at: Position { sequence: 5, offset: 1 } };
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(token.to_string()).expect("a token");
+        bytes.truncate(bytes.len() - 4);
+        bytes.splice(18..19, [0x81, 0]); // the offset, in a digit more
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend(checksum.to_be_bytes());
+        let error = BASE64_URL_SAFE_NO_PAD.encode(&bytes).parse::<Token>().expect_err("another text of it");
+        assert!(error.to_string().contains("longer"), "{error}");
     }
 
     #[test]
