@@ -41,7 +41,7 @@ static NUMBERED: Event<Numbered>;
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let disk = Disk { durability: Durability::Each, bytes_max: BYTES_MAX, ..Disk::at(folder) };
-    let config = Config { listen: None, disk: Some(disk), collect_every: Duration::from_millis(20), ..Config::default() };
+    let config = Config { listen: None, disk: Some(disk), collect_every: Duration::from_millis(2), ..Config::default() };
     let running = telemetry_exporter::start(config).expect("it starts");
     let read = running.recovery().map_or(0, |recovery| recovery.sessions.len());
     let stdout = Mutex::new(std::io::stdout());

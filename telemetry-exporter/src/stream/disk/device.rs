@@ -218,7 +218,8 @@ impl Device for Directory {
 /// Names of a file.
 #[cfg(unix)]
 fn links(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::nlink(metadata)
+    use std::os::unix as system;
+    system::fs::MetadataExt::nlink(metadata)
 }
 
 /// Elsewhere a file that is open is not removed.
