@@ -185,3 +185,31 @@ async fn who_shares_a_folder_leaves_the_files_of_others_alone() {
     let last = start(config());
     assert_eq!(last.recovery().map(|recovery| (recovery.live, recovery.sessions.len())), Some((0, 3)), "one was to write none");
 }
+
+/// .
+#[event(name = "kept_rare")]
+static RARE: Event<u32>;
+
+/// .
+#[event(name = "kept_often")]
+static OFTEN: Event<u32>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_does_not_come_again_whatever_the_lives_behind_it_left() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut place, mut found) = (Place::default(), Vec::new());
+    for life in 0..5_u32 {
+        // The third life is in no file.
+        let running = start(kept(dir.path(), if life == 2 { Durability::Memory } else { Durability::Interval }));
+        if life == 0 || life == 4 {
+            (0..3).for_each(|number| RARE.emit(&(10 * life + number)));
+        }
+        OFTEN.emit(&life);
+        let pulled = drain(&mut client(&running).await, "kept_rare", &mut place).await;
+        let restarts = pulled.iter().filter(|pulled| matches!(pulled, Pulled::Gap { reason: GapReason::Restarted, .. }));
+        assert_eq!(restarts.count(), usize::from(life > 0), "life {life}");
+        found.extend(messages(pulled).into_iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()));
+        tokio::task::spawn_blocking(move || running.stop()).await.expect("no panic").expect("in order");
+    }
+    assert_eq!(found, ["0", "1", "2", "40", "41", "42"]);
+}

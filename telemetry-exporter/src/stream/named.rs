@@ -178,3 +178,7 @@ fn renew(lane: &mut Lane, template: Option<&Arc<Template>>, stream: &NamedLog) {
     let id = stream.templates.add(template, (lane.id(), lane.template()), stream.log.end().sequence);
     lane.set_template(id, Arc::clone(template));
 }
+
+#[cfg(test)]
+#[path = "named_tests.rs"]
+mod tests;
