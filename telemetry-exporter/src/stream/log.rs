@@ -21,6 +21,9 @@ use super::piece::{Piece, Position, Reason, Rejected, Restored, State};
 use super::segment::Segment;
 use super::templates::Templates;
 
+/// How often a taken lock is tried again, some hundred nanoseconds apart, before the thread sleeps.
+const LOCK_SPINS: usize = 200;
+
 /// One stream in memory.
 ///
 /// Appending takes one lock, copies the message and asks no clock; what is freed and made ready is so behind the lock. Ages are
@@ -126,8 +129,7 @@ impl Log {
     /// A message above `message_bytes_max`; it is counted, and the log is as it was.
     #[inline]
     pub fn append(&self, time_ns: u64, payload: &[u8]) -> Result<bool, Rejected> {
-        // Not by a batch, which would be moved.
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock(); // not by a batch, which would be moved
         let put = inner.put(&self.options, time_ns, payload.len(), |_, time_ns, out| frame::append(out, time_ns, payload));
         if let Ok(Put { at, .. }) = put {
             inner.latest = at;
@@ -139,7 +141,7 @@ impl Log {
     /// Begins to append messages that belong together, such as the parts of one collection: [`latest`](Self::latest) finds all of them.
     #[inline]
     pub fn batch(&self) -> Batch<'_> {
-        Batch { log: self, inner: Some(self.inner.lock()), has_begun: false, sealed: false }
+        Batch { log: self, inner: Some(self.lock()), has_begun: false, sealed: false }
     }
 
     /// Seals a head that has come of age and drops what is older than the window, although nobody appends.
@@ -342,25 +344,41 @@ impl Drop for Batch<'_> {
 }
 
 impl Log {
+    /// Takes the lock to append. Who has it is done in less than a microsecond, and to be woken takes many times as long.
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.try_lock().unwrap_or_else(|| self.lock_taken())
+    }
+
+    #[cold]
+    fn lock_taken(&self) -> MutexGuard<'_, Inner> {
+        for _ in 0..LOCK_SPINS {
+            (0..8).for_each(|_| std::hint::spin_loop());
+            if let Some(inner) = self.inner.try_lock() {
+                return inner;
+            }
+        }
+        self.inner.lock()
+    }
+
     /// Lets others in, wakes who waits, and makes room ready for the next segment.
     #[inline]
     fn let_go(&self, mut inner: MutexGuard<'_, Inner>) {
         let wakes = std::mem::take(&mut inner.is_awaited);
-        let wants = inner.head.wants(self.options.segment_bytes);
+        let wants = inner.head.wants(self.options.segment_bytes).map(|bytes| (inner.left.take(), bytes));
         drop(inner);
         if wakes {
             self.changed.notify_waiters();
         }
-        if let Some(bytes) = wants {
-            self.make_ready(bytes);
+        if let Some((left, bytes)) = wants {
+            self.make_ready(left, bytes);
         }
     }
 
     #[cold]
-    fn make_ready(&self, bytes: usize) {
-        let left = self.inner.lock().left.take();
+    fn make_ready(&self, left: Option<Bytes>, bytes: usize) {
         let room = head::room(left, bytes);
-        self.inner.lock().head.give(room);
+        self.lock().head.give(room);
     }
 }
 

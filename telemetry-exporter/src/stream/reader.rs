@@ -85,12 +85,8 @@ impl Reader {
         });
         self.begins = begins;
         match told {
-            Told::Until(_) => {
-                self.begins.clear();
-                self.lost(from)
-            }
             Told::Lost(at) if at == from => self.lost(from),
-            Told::Lost(at) => Piece::Data { from, next: at, data: out.into() },
+            Told::Lost(at) | Told::Until(at) => Piece::Data { from, next: at, data: out.into() },
             Told::All => Piece::Data { from, next, data: out.into() },
         }
     }
