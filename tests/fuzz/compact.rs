@@ -121,7 +121,7 @@ fn made(bytes: &[u8]) -> bool {
         if *begins {
             restorer.clear();
         }
-        assert_eq!(Head::of(bytes), Ok(Head { template: *id, lane: *lane, must_stay: *must_stay }));
+        assert_eq!(Head::of(bytes), Ok(Head { template: *id, lane: *lane, must_stay: *must_stay, time_behind: 0 }));
         let restored = restorer.take(*time_ns, bytes, |id| made.templates.get(id as usize).cloned());
         let mut out = vec![7];
         restored.expect("what a lane writes").write(&mut out);
