@@ -7,16 +7,13 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use telemetry_core::clock::now_ns;
 use telemetry_exporter::stream::{Log, Piece, Position, StreamOptions};
 
 const BYTES: usize = 200;
 const MESSAGES: usize = 400_000;
-
-fn now_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
-}
 
 /// Processor time of this process so far.
 fn processor_time() -> Duration {
