@@ -116,6 +116,10 @@ impl Config {
         }
         self.streams.validate().map_err(|text| StartError::Setting(format!("streams.{text}")))?;
         for name in self.bounds.names() {
+            if name.is_empty() || name.trim_end_matches('*').len() + 1 < name.len() || name.trim_end_matches('*').contains('*') {
+                let wanted = "wanted the name of a stream, or how names begin and one * behind it";
+                return Err(StartError::Setting(format!("bounds of \"{name}\": {wanted}")));
+            }
             let resolved = self.bounds.resolve(&self.streams, name.trim_end_matches('*'));
             resolved.validate().map_err(|text| StartError::Setting(format!("bounds of \"{name}\": {text}")))?;
         }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::CliError;
 use super::args::Keep;
 use super::line::{gap, line, place_text};
+use super::output::note;
 use super::target::Target;
 use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled};
 use crate::limits::STREAMS_PER_CONNECTION_MAX;
@@ -43,6 +44,11 @@ impl Reader {
         let output = match (&keep.output, &keep.place) {
             (Some(output), Some(path)) => Some(continued(output, path, &mut place)?),
             (None, Some(path)) => {
+                if let Some(output) = &place.output {
+                    // What is printed now would be missing in it for good.
+                    let text = format!("{} is the place of {}: wanted --output with it", path.display(), output.display());
+                    return Err(CliError::Other(text));
+                }
                 place.save(path)?; // a place that cannot be kept is told before anything is printed
                 None
             }
@@ -76,10 +82,14 @@ impl Reader {
             Pulled::Gap { stream, session, from, to, messages_before, reason } => {
                 let (from_text, to_text) = (place_text(*from), place_text(*to));
                 if *reason == GapReason::Restarted {
-                    eprintln!("telemetry: the program restarted: the session changed to {session}, \"{stream}\" starts afresh");
+                    note(&format!(
+                        "telemetry: the program restarted: the session changed to {session}, \"{stream}\" starts afresh"
+                    ));
                 } else {
                     let reason = reason.as_str();
-                    eprintln!("telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}");
+                    note(&format!(
+                        "telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}, up to message {messages_before}"
+                    ));
                 }
                 if self.json {
                     gap(&mut text, stream, session, (*from, *to), *messages_before, reason.as_str())?;
@@ -155,11 +165,11 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
             // The first attempt must succeed: an address that is wrong does not become right.
             Err(CliError::Client(error)) if connected && error.is_disconnected() => {
                 if !told {
-                    eprintln!("telemetry: {error}: trying again");
+                    note(&format!("telemetry: {error}: trying again"));
                     told = true;
                 }
             }
-            Ok(()) if !told => eprintln!("telemetry: the program ended the stream: trying again"),
+            Ok(()) if !told => note("telemetry: the program ended the stream: trying again"),
             Ok(()) => {}
             Err(error) => return Err(error),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::line::{gap, line, place_text};
-use super::output::{one_line, table};
+use super::output::{note, one_line, table};
 use crate::client::Message;
 use crate::persist::{Found, RecoveredSession, look};
 use crate::stream::disk::End;
@@ -44,7 +44,7 @@ fn write(stream: &str, session: &str, next: Found<'_>, json: bool) -> Result<(),
             line(&mut text, json, stream, Some((session, at)), &Message { at, time_ns, payload: payload.to_vec() })?;
         }
         Found::Gap { from, to, messages_before } => {
-            eprintln!("telemetry: a gap in \"{stream}\": {} to {} is lost", place_text(from), place_text(to));
+            note(&format!("telemetry: a gap in \"{stream}\": {} to {} is lost", place_text(from), place_text(to)));
             if json {
                 gap(&mut text, stream, session, (from, to), messages_before, "lost")?;
             }
@@ -70,7 +70,7 @@ pub fn verify(path: &Path, json: bool) -> Result<(), CliError> {
     let lost: u64 = sessions.iter().map(lost).sum();
     match (damages, lost) {
         (0, 0) => Ok(()),
-        _ => Err(CliError::Other(format!("{}: {damages} damages, {lost} records and messages are lost", path.display()))),
+        _ => Err(CliError::Other(format!("{}: damaged in {damages} places, {lost} records or messages are lost", path.display()))),
     }
 }
 

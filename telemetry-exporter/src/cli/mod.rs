@@ -68,6 +68,6 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(error: &CliError) -> ExitCode {
-    eprintln!("telemetry: {error}");
+    output::note(&format!("telemetry: {error}"));
     ExitCode::FAILURE
 }

@@ -26,6 +26,11 @@ pub fn table<const N: usize>(out: &mut impl Write, head: [&str; N], rows: &[[Str
     Ok(())
 }
 
+/// Says something beside the output, if anybody hears it.
+pub fn note(text: &str) {
+    let _closed = writeln!(io::stderr(), "{text}");
+}
+
 /// With the escapes of its control characters in their place: what others wrote does not command the terminal, nor break a row.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {

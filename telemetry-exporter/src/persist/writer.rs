@@ -23,6 +23,8 @@ pub struct Writer {
     tails: HashMap<u32, Tail>,
     /// When it was last looked for files to be removed, and how many bytes this session had.
     looked: Option<(Instant, u64)>,
+    /// Bytes of the other sessions then.
+    others: u64,
     /// The template that was written last, and all that are in this file.
     last_template: (u64, Arc<Template>),
     templates: std::collections::HashSet<u64>,
@@ -109,6 +111,7 @@ impl Writer {
             streams: Arc::clone(streams),
             tails: HashMap::new(),
             looked: None,
+            others: 0,
             last_template: Default::default(),
             templates: Default::default(),
             body: Vec::new(),
@@ -159,6 +162,12 @@ impl Writer {
     /// # Errors
     /// The system's. Where the others cannot be looked at or removed, the files of this session have the bound for themselves.
     pub fn remove_oldest(&mut self) -> io::Result<()> {
+        let removed = self.remove_where_due();
+        own::size(self.others.saturating_add(self.journal.bytes()));
+        removed
+    }
+
+    fn remove_where_due(&mut self) -> io::Result<()> {
         let own = self.journal.bytes();
         let is_due = |(at, bytes): (Instant, u64)| at.elapsed() >= LOOK_EVERY || own.abs_diff(bytes) >= limits::DISK_FILE_BYTES_MIN;
         if !self.looked.is_none_or(is_due) {
@@ -170,7 +179,7 @@ impl Writer {
             own::removed();
         }
         self.looked = Some((Instant::now(), self.journal.bytes()));
-        own::size(others.saturating_add(self.journal.bytes()));
+        self.others = others;
         removed
     }
 

@@ -149,7 +149,7 @@ impl Log {
         let mut inner = self.inner.lock();
         inner.see(now);
         inner.head.tick();
-        let is_old = |began: Instant| now.saturating_duration_since(began) >= self.options.seal_after;
+        let is_old = |began: Instant| now.saturating_duration_since(began) >= self.options.seal_after.min(self.options.window / 4);
         let sealing = inner.head_began.is_some_and(is_old);
         if sealing {
             inner.seal();

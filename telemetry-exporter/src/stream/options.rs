@@ -17,7 +17,7 @@ pub struct StreamOptions {
     /// Bytes after which a segment is sealed. Where it is the default, that of the metrics stream is
     /// [`METRICS_SEGMENT_BYTES`](limits::METRICS_SEGMENT_BYTES), which are bytes of OTLP.
     pub segment_bytes: usize,
-    /// The time after which a segment is sealed at the latest.
+    /// The time after which a segment is sealed at the latest, or a quarter of the window where that is less: what is not sealed does not expire.
     pub seal_after: Duration,
     /// Bytes of one message.
     pub message_bytes_max: usize,
@@ -125,7 +125,9 @@ impl StreamOptions {
         }
         let least = message_bytes_max.saturating_add(FRAME_HEAD_BYTES);
         if bytes_max < least {
-            return Err(format!("bytes_max is {bytes_max}: wanted at least {least}, one message and its frame"));
+            return Err(format!(
+                "bytes_max is {bytes_max}: wanted at least {least}, one message and its frame, or a smaller message_bytes_max"
+            ));
         }
         for (name, value, most) in [
             ("message_bytes_max", message_bytes_max, limits::MESSAGE_BYTES_MAX),
