@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use libp2p::Multiaddr;
-use telemetry_exporter::{Access, Config, Disk, StartError};
+use telemetry_exporter::{Access, Config, Disk, Policy, ServerTls, StartError, Tokens};
 
 use crate::config::{AccessType, ConfigError, File, duration_flag};
 
@@ -54,6 +54,26 @@ pub struct Cli {
     /// Directory in which the telemetry is kept too; what an earlier run left there is served with it [default: in memory alone]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
+
+    /// Also serve the telemetry on a Unix socket of this path
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+
+    /// File of the tokens whose holders may have the telemetry, one a line
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Certificate of the telemetry service, in PEM: it speaks TLS then
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+
+    /// Authorities whose client certificates are taken, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    client_authorities: Option<PathBuf>,
 
     /// Connections down to which the oldest are closed
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -171,15 +191,23 @@ impl Cli {
         if let Some(bandwidth) = file.bandwidth {
             config.bandwidth = bandwidth;
         }
-        config.access = match file.access.unwrap_or(AccessType::Public) {
-            AccessType::Public => Access::Public,
-            AccessType::Disabled => Access::Disabled,
-            AccessType::Restricted => {
-                let peers = file.whitelist.unwrap_or_default();
-                let peers = peers.iter().map(ToString::to_string).collect();
-                Access::Restricted { peers }
-            }
-        };
+        let whitelist = file.whitelist.unwrap_or_default();
+        config.access = Policy::peers(whitelist.iter().map(ToString::to_string));
+        match file.access {
+            Some(AccessType::Restricted) => {}
+            Some(AccessType::Public) => (config.access.whole, config.access.insecure_public) = (Access::Public, true),
+            Some(AccessType::Disabled) => config.access.whole = Access::Disabled,
+            None => config.access.trust_loopback = true, // this machine, and who shows a token
+        }
+        if !self.child {
+            config.access.tokens = self.token_file.as_ref().map(Tokens::in_file).unwrap_or_default();
+            config.unix.clone_from(&self.unix);
+            config.tls = self.certificate.clone().zip(self.key.clone()).map(|(certificate, key)| ServerTls {
+                certificate,
+                key,
+                client_authorities: self.client_authorities.clone(),
+            });
+        }
         if !is_named() {
             config.resource.push(("service.name".to_owned(), "ipfs-node".to_owned()));
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::meta::{Linked, MetaError, code};
 
 /// What was declared.
@@ -122,6 +123,7 @@ pub struct Declaration {
     pub(crate) scope: Scope,
     pub(crate) place: Option<Place>,
     pub(crate) shared: bool,
+    pub(crate) access: Option<Access>,
     /// Whether its crate is compiled for its own tests.
     pub(crate) under_test: bool,
 }
@@ -147,6 +149,7 @@ impl Declaration {
             scope: Scope { name: Cow::Borrowed("runtime"), version: Cow::Borrowed("") },
             place: None,
             shared: false,
+            access: None,
             under_test: false,
         }
     }
@@ -190,6 +193,18 @@ impl Declaration {
     /// The crate that declares.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The same, asked for by these alone.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Who may ask for it, where the declaration says so.
+    pub fn access(&self) -> Option<Access> {
+        self.access
     }
 
     /// Whether other crates may declare the name as well: `shared = true`.

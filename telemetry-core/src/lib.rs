@@ -35,6 +35,7 @@ mod expand;
 pub mod limits;
 pub mod clock;
 pub mod meta;
+mod access;
 mod declaration;
 pub mod prometheus;
 mod error;
@@ -78,6 +79,7 @@ mod telemetry;
 pub use __private::{
     Answered, Asked, Captured, ComputedType, EventType, Metric, ObservedType, PropertyType, RpcType, SnapshotType,
 };
+pub use access::{Access, AccessError};
 pub use declaration::{Declaration, Kind, MetricKind, Place, Scope};
 pub use entry::{Entry, EntryRef};
 pub use error::DeclareError;

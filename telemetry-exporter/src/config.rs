@@ -1,9 +1,13 @@
 //! What a program decides about its telemetry.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use telemetry_core::Access;
+
+use crate::access::Policy;
+use crate::admission::Limits;
 use crate::error::StartError;
 use crate::limits;
 use crate::persist::Disk;
@@ -13,12 +17,19 @@ use crate::stream::{Bounds, FRAME_HEAD_BYTES, METRICS, StreamOptions};
 /// The settings of [`start`](crate::start).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the service listens on TCP; none for no TCP. Port 0 takes a free one.
+    /// Where the service listens on TCP; none for no TCP. Port 0 takes a free one. Beyond loopback it wants [`tls`](Self::tls) and an
+    /// [`access`](Self::access) that is restricted.
     pub listen: Option<SocketAddr>,
+    /// TLS for `listen`; without it nothing but loopback is listened on.
+    pub tls: Option<ServerTls>,
+    /// Where the service listens on a Unix socket, in a file that its owner alone may use: whoever may is as one that is listed.
+    pub unix: Option<PathBuf>,
     /// Between two collections of all metrics.
     pub collect_every: Duration,
-    /// Who may pull.
-    pub access: Access,
+    /// Who may have what.
+    pub access: Policy,
+    /// What clients may take of the service.
+    pub limits: Limits,
     /// The bounds of every stream, where `bounds` says nothing else.
     pub streams: StreamOptions,
     /// The bounds of some streams, and of all together.
@@ -37,19 +48,16 @@ pub struct Config {
     pub global: bool,
 }
 
-/// Who may pull.
+/// The certificate of the service, and whose it takes: files in PEM, which are read again within [`RELOAD_EVERY`](limits::RELOAD_EVERY) when they
+/// change. Needs the feature `tls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Access {
-    /// Whoever connects.
-    Public,
-    /// These libp2p peers, whose ids the transport proves. TCP has no identity yet, so nobody may over TCP.
-    Restricted {
-        /// Peer ids, in their text form.
-        peers: BTreeSet<String>,
-    },
-    /// Nobody.
-    Disabled,
+pub struct ServerTls {
+    /// The certificate, with those between it and an authority.
+    pub certificate: PathBuf,
+    /// Its key. On Unix a file that every user of the machine may read is refused.
+    pub key: PathBuf,
+    /// The authorities whose client certificates are taken: who shows one is listed. Where there are none, no certificate is asked for.
+    pub client_authorities: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -57,7 +65,10 @@ impl Default for Config {
         Self {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4000))),
             collect_every: limits::COLLECT_EVERY,
-            access: Access::Public,
+            tls: None,
+            unix: None,
+            access: Policy::default(),
+            limits: Limits::default(),
             streams: StreamOptions::default(),
             bounds: Bounds::default(),
             disk: None,
@@ -108,11 +119,44 @@ impl Config {
         self
     }
 
+    /// Whether the service may listen where it is to.
+    ///
+    /// # Errors
+    /// An address that others reach, without TLS or without anything that tells them apart.
+    pub(crate) fn judge_reach(&self, takes_credentials: bool) -> Result<(), StartError> {
+        let Some(addr) = self.listen.filter(|addr| !addr.ip().to_canonical().is_loopback()) else { return Ok(()) };
+        if self.access.insecure_public || self.access.whole == Access::Disabled {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        if self.tls.is_none() {
+            missing.push("`tls` with a certificate and its key");
+        }
+        if self.access.whole == Access::Public {
+            missing.push("an `access` that is restricted");
+        } else if !takes_credentials {
+            missing.push("tokens in `access`, or authorities of client certificates in `tls`");
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(StartError::Setting(format!(
+            "listen is {addr}, which others than this machine may reach: wanted {}; or a loopback address; or access.insecure_public, which says \
+             that everybody there may read all of it, and what they send",
+            missing.join(", and ")
+        )))
+    }
+
     /// # Errors
     /// The first setting that cannot be, with what is wanted.
     pub(crate) fn validate(&self) -> Result<(), StartError> {
         if self.collect_every.is_zero() {
             return Err(StartError::Setting("collect_every is zero: wanted a time above zero".to_owned()));
+        }
+        self.access.validate().map_err(StartError::Setting)?;
+        self.limits.validate().map_err(|text| StartError::Setting(format!("limits.{text}")))?;
+        if self.tls.is_some() && !cfg!(feature = "tls") {
+            return Err(StartError::Setting("tls: wanted the feature `tls` of telemetry-exporter".to_owned()));
         }
         self.streams.validate().map_err(|text| StartError::Setting(format!("streams.{text}")))?;
         for name in self.bounds.names() {

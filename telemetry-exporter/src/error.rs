@@ -1,6 +1,7 @@
 //! Why telemetry does not start or stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use telemetry_core::DeclareError;
@@ -16,6 +17,8 @@ pub enum StartError {
     Declare(DeclareError),
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The file of the Unix socket cannot be listened on.
+    ListenUnix(PathBuf, io::Error),
     /// The system gave no thread or no runtime.
     Runtime(io::Error),
     /// The protocol is served on this swarm already.
@@ -30,6 +33,7 @@ impl fmt::Display for StartError {
             Self::Setting(text) => f.write_str(text),
             Self::Declare(error) => error.fmt(f),
             Self::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
+            Self::ListenUnix(path, error) => write!(f, "cannot listen on {}: {error}", path.display()),
             Self::Runtime(error) => write!(f, "cannot start the telemetry's threads: {error}"),
             Self::AlreadyServed(protocol) => write!(f, "{protocol} is served on this swarm already"),
             Self::Stopped => f.write_str("the telemetry was stopped already"),
@@ -47,7 +51,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Declare(error) => Some(error),
-            Self::Listen(_, error) | Self::Runtime(error) => Some(error),
+            Self::Listen(_, error) | Self::ListenUnix(_, error) | Self::Runtime(error) => Some(error),
             _ => None,
         }
     }

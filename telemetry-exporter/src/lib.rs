@@ -16,7 +16,10 @@
 pub mod limits;
 mod error;
 mod wire;
+#[cfg(feature = "tls")]
+mod pem;
 mod protocol;
+mod own;
 #[cfg(feature = "process")]
 pub mod process;
 #[cfg(feature = "runtime")]
@@ -26,6 +29,8 @@ pub mod compact;
 pub mod stream;
 pub mod persist;
 mod push;
+mod access;
+mod admission;
 mod config;
 mod sdk;
 pub mod otlp;
@@ -34,6 +39,7 @@ pub mod prometheus;
 mod snapshots;
 mod service;
 mod transport;
+mod credentials;
 mod running;
 pub mod client;
 #[cfg(feature = "cli")]
@@ -41,7 +47,9 @@ pub mod catalogue;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use config::{Access, Config};
+pub use access::{Policy, Tokens};
+pub use admission::Limits;
+pub use config::{Config, ServerTls};
 pub use error::{StartError, StopError};
 pub use export::StreamExporter;
 pub use persist::{Disk, Durability};
@@ -50,3 +58,4 @@ pub use protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 pub use push::{Compression, Protocol, Push, PushState, Temporality, Tls};
 pub use running::{Running, start, start_with};
 pub use stream::{Bounds, StreamBounds, StreamOptions};
+pub use telemetry_core::Access;

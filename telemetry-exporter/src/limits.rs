@@ -101,25 +101,90 @@ pub const THINNED_BYTES_MAX: usize = 4 << 20;
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// Connections at a time, on all transports together. A further one is closed, and counted in `telemetry_requests_refused`.
+/// Connections at a time, on all transports together, unless the settings say otherwise. A further one takes the place of that which asks
+/// nothing and has done so the longest; where all ask something it is closed, and counted in `telemetry_requests_refused`.
 pub const CONNECTIONS_MAX: usize = 64;
 
-/// Requests at a time on one connection. A further one waits, as HTTP/2 has it.
+/// The same of one client: an address, a peer, or all who come over a Unix socket. Following all streams of a program of some hundred takes so many.
+pub const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
+
+/// Connections at a time that have not said yet what they speak, unless the settings say otherwise. The oldest of the client that has most of
+/// them is closed beyond it, and counted in `telemetry_connections_ended`.
+pub const CONNECTIONS_WAITING_MAX: usize = 64;
+
+/// How long a connection may ask nothing, unless the settings say otherwise. It is closed then, and counted in `telemetry_connections_ended`.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+/// How long what waits to be read on a connection may wait without progress, unless the settings say otherwise. It is closed then, and counted in
+/// `telemetry_connections_ended`. Progress is [`PIECE_BYTES`] that were read.
+pub const PROGRESS_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The most that a deadline of serving may be set to.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Requests a second of one client, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, by HTTP with 429, and
+/// counted in `telemetry_requests_refused`.
+pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
+
+/// Clients whose rate is known. While all of them have sent something within a second, requests of further ones are refused, and counted in
+/// `telemetry_requests_refused`.
+pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
+
+/// Bytes of answers that wait to be read, of all clients together, unless the settings say otherwise. Beyond it what is large waits with being made, and the
+/// connection that reads the slowest is closed where that was for [`SLOW_AFTER`], and counted in `telemetry_connections_ended`.
+pub const HELD_BYTES_MAX: usize = 16 << 20;
+
+/// How long a piece has waited to be read of a connection that is slow.
+pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes of an answer that are made whatever waits to be read.
+pub const ANSWER_BYTES_SMALL: usize = 16 << 10;
+
+/// Bytes of the pieces that an answer is sent in.
+pub const PIECE_BYTES: usize = 64 << 10;
+
+/// Between two looks at connections that ask nothing or read nothing.
+pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// Tokens that a service takes at most.
+pub const TOKENS_MAX: usize = 256;
+
+/// Bytes of a file of tokens at most.
+pub const TOKENS_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Letters of a token at least: 22 of 64 are 132 bits.
+pub const TOKEN_LETTERS_MIN: usize = 22;
+
+/// The same of one that is hexadecimal.
+pub const TOKEN_HEX_LETTERS_MIN: usize = 32;
+
+/// Letters of a token at most.
+pub const TOKEN_LETTERS_MAX: usize = 512;
+
+/// Different letters of a token at least.
+pub const TOKEN_DIFFERENT_MIN: usize = 8;
+
+/// Between two looks at the files of certificates and tokens, whether they have changed.
+pub const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two looks whether who follows a stream still may: a token may be withdrawn, or be past its time.
+pub const JUDGED_EVERY: Duration = Duration::from_secs(5);
+
+/// Requests at a time on one connection, unless the settings say otherwise. A further one waits, as HTTP/2 has it.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 8;
 
 /// Bytes of one HTTP/2 frame that is accepted, and of what waits to be sent on one request.
 pub const FRAME_BYTES_MAX: u32 = 64 << 10;
 
-/// Bytes of one request. A larger one is refused with OUT_OF_RANGE.
+/// Bytes of requests that are received on one connection before they are looked at.
+pub const RECEIVED_BYTES_MAX: u32 = 64 << 10;
+
+/// Bytes of one request, unless the settings say otherwise. A larger one is refused with OUT_OF_RANGE.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 
-/// How long the first byte of a connection, or the head of an HTTP/1 request, may take before it is closed; a silent HTTP/2
-/// connection is asked whether it lives as often.
+/// How long TLS and the first words of a connection, or the head of an HTTP/1 request, may take before it is closed, unless the settings say otherwise; a silent
+/// HTTP/2 connection is asked whether it lives as often.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long what is written to a connection may wait without progress. The connection is closed then, and counted in
-/// `telemetry_connections_stalled`.
-pub const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a graceful stop waits for the requests that are under way.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -131,13 +196,13 @@ pub const THREADS_DEADLINE: Duration = Duration::from_millis(100);
 /// more. Beyond it a scrape has no resource, and nothing that was recorded through OpenTelemetry's API.
 pub const FIRST_SCRAPE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// How long one rpc may take. The caller gets DEADLINE_EXCEEDED beyond it.
+/// How long one rpc may take, unless the settings say otherwise. The caller gets DEADLINE_EXCEEDED beyond it.
 pub const RPC_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Between two questions of a client whether a silent connection lives, and the time for the answer.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Rpcs at a time, all together. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
+/// Rpcs at a time, all together, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
 pub const RPCS_MAX: usize = 16;
 
 /// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it, beside what is made
@@ -172,7 +237,7 @@ pub const BANDWIDTH_REMEMBERED_MAX: usize = 1_024;
 /// Passes over observed functions and properties that clients may have running at a time. A further request waits.
 pub const EVALUATIONS_MAX: usize = 4;
 
-/// Calls of one rpc at a time. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`: an rpc
+/// Calls of one rpc at a time, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`: an rpc
 /// that hangs takes no more threads than this, and no other rpc with it.
 pub const RPC_CALLS_MAX: usize = 4;
 

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use parking_lot::{Mutex, ReentrantMutex};
-use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
+use telemetry_core::{Access, Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
 use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE, THREADS_DEADLINE};
@@ -30,6 +31,8 @@ use crate::snapshots::Snapshots;
 use crate::stream::Streams;
 use crate::transport::connection::Connections;
 use crate::transport::tcp;
+#[cfg(unix)]
+use crate::transport::unix;
 
 /// Threads that the service's tasks share. Blocking work has threads of its own.
 const WORKERS: usize = 1;
@@ -51,6 +54,7 @@ pub struct Running {
     /// Held while it is stopped; a callback that is dropped then may own what asks once more.
     rest: ReentrantMutex<Cell<Option<Rest>>>,
     recovery: Option<Recovery>,
+    credentials: Arc<Credentials>,
     /// Whose threads these are.
     process: u32,
     #[cfg(feature = "libp2p")]
@@ -61,7 +65,7 @@ pub struct Running {
 struct Rest {
     attachment: Attachment,
     snapshots: Snapshots,
-    accepting: Option<tokio::task::JoinHandle<()>>,
+    accepting: Vec<tokio::task::JoinHandle<()>>,
     host: Host,
     keeper: Option<Keeper>,
 }
@@ -93,7 +97,12 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 /// As [`start`].
 pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Result<Running, StartError> {
     config.validate()?;
+    let credentials = Arc::new(Credentials::open(&config)?);
+    let rules = Arc::clone(credentials.rules());
+    config.judge_reach(rules.takes_credentials())?;
     let listener = config.listen.map(tcp::listen).transpose()?;
+    #[cfg(unix)]
+    let socket = config.unix.as_deref().map(unix::listen).transpose()?;
     let builder = Telemetry::builder();
     let registry = Arc::clone(builder.registry());
     registry.validate().map_err(StartError::Declare)?;
@@ -112,6 +121,8 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let host = Host::start()?;
     let runtime = host.runtime.clone();
     let listener = listener.map(|listener| listener.into_tokio(&runtime)).transpose()?;
+    #[cfg(unix)]
+    let socket = socket.map(|socket| socket.into_tokio(&runtime)).transpose()?;
     let (stopping, stopped) = watch::channel(false);
     let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
     if !config.push.is_empty() {
@@ -132,10 +143,23 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
     streams.acknowledged(); // the events so far, all together
-    let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, config.access, stopped);
+    let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, rules, config.limits, stopped);
     let connections = Connections::new(&service);
     let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
-    let accepting = listener.map(|(listener, _)| runtime.spawn(tcp::accept(listener, Arc::clone(&connections))));
+    let mut accepting = vec![runtime.spawn(Arc::clone(&connections).sweep()), runtime.spawn(Arc::clone(&credentials).watch())];
+    if let Some((listener, _)) = listener {
+        let accept = tcp::Accept {
+            connections: Arc::clone(&connections),
+            #[cfg(feature = "tls")]
+            tls: credentials.tls().cloned(),
+            trust_loopback: config.access.trust_loopback,
+        };
+        accepting.push(runtime.spawn(tcp::accept(listener, accept)));
+    }
+    #[cfg(unix)]
+    if let Some((listener, file)) = socket {
+        accepting.push(runtime.spawn(unix::accept(listener, file, Arc::clone(&connections))));
+    }
     if config.global {
         telemetry.set_global();
     }
@@ -159,6 +183,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         pushers: Mutex::new(pushers),
         rest,
         recovery,
+        credentials,
         process: std::process::id(),
         #[cfg(feature = "libp2p")]
         bandwidth: config.bandwidth,
@@ -233,17 +258,31 @@ impl Running {
         crate::runtime::observe(name, &self.runtime)
     }
 
+    /// Reads the certificates and tokens anew, which is done in any case within [`RELOAD_EVERY`](crate::limits::RELOAD_EVERY) of a change.
+    ///
+    /// # Errors
+    /// What cannot be read, or is not as wanted; what was before holds then.
+    pub fn reload(&self) -> Result<(), StartError> {
+        self.credentials.reload().map_err(StartError::Setting)
+    }
+
     /// Serves the same over libp2p streams, and the bandwidth tests, on the swarm of this control.
     ///
     /// The program's swarm has a [`libp2p_stream::Behaviour`]; it is the program that polls it.
     ///
     /// # Errors
-    /// A protocol that is served on this swarm already, or telemetry that was stopped.
+    /// A protocol that is served on this swarm already, telemetry that was stopped, or that everybody may have, where
+    /// [`insecure_public`](crate::Policy::insecure_public) does not say that this is wanted on a network.
     #[cfg(feature = "libp2p")]
     pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
         use crate::transport::libp2p;
         if self.service.ending.load(Ordering::Relaxed) {
             return Err(StartError::Stopped);
+        }
+        let policy = self.service.rules.policy();
+        if policy.whole == Access::Public && !policy.insecure_public {
+            let wanted = "wanted an `access` that is restricted to peers; or access.insecure_public, which says that everybody may read all of it";
+            return Err(StartError::Setting(format!("libp2p peers are on a network, and access is public: {wanted}")));
         }
         let incoming = libp2p::register(&mut control, self.bandwidth)?;
         let tests = libp2p::tests(Arc::clone(&self.service));
@@ -290,7 +329,7 @@ impl Running {
         let (done, ended) = mpsc::channel();
         let shutdown = self.connections.shutdown();
         self.runtime.spawn(async move {
-            if let Some(accepting) = accepting {
+            for accepting in accepting {
                 accepting.abort();
                 let _aborted = accepting.await; // from here on the port is free
             }

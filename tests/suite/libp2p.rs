@@ -9,7 +9,7 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use telemetry_core::Event;
 use telemetry_exporter::client::{Client, Place};
-use telemetry_exporter::{Access, DOWNLOAD_PROTOCOL, Running, StartError, UPLOAD_PROTOCOL};
+use telemetry_exporter::{DOWNLOAD_PROTOCOL, Policy, Running, StartError, UPLOAD_PROTOCOL};
 
 use crate::support::{config, drain, messages, start};
 
@@ -55,7 +55,7 @@ async fn a_peer_pulls_over_libp2p_what_it_would_over_tcp() {
 async fn a_restriction_lets_in_the_peers_on_the_list_and_no_others() {
     let (friend, stranger) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
     let mut config = config();
-    config.access = Access::Restricted { peers: [friend.public().to_peer_id().to_string()].into() };
+    config.access = Policy::peers([friend.public().to_peer_id().to_string()]);
     let running = start(config);
     let address = serve(&running).await.to_string();
     let mut client = Client::connect_libp2p(&address, Some(friend)).await.expect("connected");

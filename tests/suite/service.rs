@@ -9,7 +9,7 @@ use telemetry_exporter::limits::ANSWER_BYTES_MAX;
 use telemetry_exporter::pb::telemetry_client::TelemetryClient;
 use telemetry_exporter::pb::{self, property as pb_property, stream_type};
 use telemetry_exporter::stream::{Position, frames};
-use telemetry_exporter::{Access, Running, StartError};
+use telemetry_exporter::{Access, Policy, Running, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{client, config, drain, messages, start, until, value};
@@ -298,9 +298,9 @@ async fn the_first_scrape_tells_the_resource_and_what_was_recorded_through_opent
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restricted_program_answers_nobody_over_tcp_but_its_health() {
-    for access in [Access::Restricted { peers: Default::default() }, Access::Disabled] {
+    for whole in [Access::Restricted, Access::Disabled] {
         let mut config = config();
-        config.access = access;
+        config.access = Policy::new(whole);
         let running = start(config);
         let mut client = client(&running).await;
         let error = client.session().await.expect_err("refused");

@@ -6,15 +6,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What looks at files, and so has no program to ask.
-const OF_FILES: [&str; 6] = ["list", "diff", "check", "dashboard", "dump", "verify"];
+const OF_FILES: [&str; 7] = ["list", "diff", "check", "dashboard", "dump", "verify", "token"];
 
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
 #[command(name = "telemetry", version, arg_required_else_help = true)]
 pub struct Args {
-    /// Where the program serves its telemetry over TCP.
-    #[arg(long, global = true, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "HOST:PORT")]
+    /// Where the program serves its telemetry: host:port, https://host:port, or unix: and the path of a socket.
+    #[arg(long, global = true, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "ADDRESS")]
     pub host: String,
+
+    #[command(flatten)]
+    pub shown: Shown,
 
     /// Where it serves its telemetry over libp2p; this is used then, whatever --host says.
     #[cfg(feature = "libp2p")]
@@ -29,6 +32,33 @@ pub struct Args {
     pub command: Command,
 }
 
+/// What is shown to the program, and whom it is trusted by.
+#[derive(clap::Args, Clone, Default)]
+pub struct Shown {
+    /// A file whose first line has the token to show; that of the variable TELEMETRY_TOKEN is shown where there is none.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// The authorities to trust for https://, in PEM, in place of the system's.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
+
+    /// The certificate to show for https://, in PEM.
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+
+    /// Its key, in PEM.
+    #[arg(long, global = true, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+
+    /// Show the token also where others can read it on the way.
+    #[arg(long, global = true)]
+    pub insecure: bool,
+}
+
+/// What tells where a program is, and how it is asked.
+const OF_PROGRAMS: [&str; 7] = ["host", "peer", "token_file", "authorities", "certificate", "key", "insecure"];
+
 /// The arguments of this process; ends it where they are not as wanted, or ask for help.
 pub fn parse() -> Args {
     Args::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
@@ -40,7 +70,7 @@ fn command() -> clap::Command {
     command.build(); // gives the global arguments to the commands
     for name in OF_FILES {
         command = command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| if ["host", "peer"].contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
+            command.mut_args(|arg| if OF_PROGRAMS.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
         });
     }
     command
@@ -158,6 +188,17 @@ pub enum Command {
     Verify {
         /// The folder of all sessions, that of one, or one file.
         path: PathBuf,
+    },
+    /// Makes a token of 256 random bits for who may ask a restricted program.
+    Token {
+        /// Append it to this file, which is made for its owner alone where it is not there, in place of printing it.
+        file: Option<PathBuf>,
+        /// Who is to have it.
+        #[arg(long, value_name = "WORD")]
+        name: Option<String>,
+        /// How long it is taken, such as 30d; for ever where nothing is said.
+        #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+        lasts: Option<Duration>,
     },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {

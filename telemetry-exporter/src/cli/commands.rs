@@ -11,16 +11,18 @@ use super::binaries;
 use super::deliver::{self, Reader};
 use super::files;
 use super::output::{labels, one_line, table, value};
-use super::target::Target;
+use super::target::{Place, Target};
+use super::token;
 use crate::client::{Client, PullOptions, view};
 use crate::pb::{self, PropertyType, property, stream_type};
 use crate::stream::METRICS;
 
 pub async fn run(args: Args) -> Result<(), CliError> {
     #[cfg(feature = "libp2p")]
-    let target = args.peer.clone().map_or_else(|| Target::Tcp(args.host.clone()), Target::Peer);
+    let place = args.peer.clone().map_or_else(|| Place::Address(args.host.clone()), Place::Peer);
     #[cfg(not(feature = "libp2p"))]
-    let target = Target::Tcp(args.host.clone());
+    let place = Place::Address(args.host.clone());
+    let target = Target::new(place, args.shown.clone());
     let json = args.json;
     let mut client = match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
@@ -31,6 +33,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         }
         Command::Dump { path, stream } => return files::dump(path, stream.as_deref(), json),
         Command::Verify { path } => return files::verify(path, json),
+        Command::Token { file, name, lasts } => return token::make(file.as_deref(), name.as_deref(), *lasts, json),
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -73,6 +76,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         | Command::Dashboard { .. }
         | Command::Dump { .. }
         | Command::Verify { .. }
+        | Command::Token { .. }
         | Command::Follow { .. } => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ mod files;
 mod line;
 mod output;
 mod target;
+mod token;
 
 use std::io;
 use std::process::ExitCode;

@@ -10,6 +10,8 @@ use tonic::{Code, Status};
 pub enum ClientError {
     /// It is no address: the text, and why not.
     Address(String, String),
+    /// A token, a certificate or an authority that cannot be read: which, and why not.
+    Credentials(String),
     /// Nobody answers there: the address, and how the attempt ended.
     Connect(String, String),
     /// The server refused or failed.
@@ -70,6 +72,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address, why) => write!(f, "\"{address}\" is no address: {why}"),
+            Self::Credentials(why) => write!(f, "the credentials: {why}"),
             Self::Connect(address, why) => write!(f, "cannot connect to {address}: {why}"),
             Self::Status(status) => write!(f, "{}: {}", spelt(status.code()), status.message()),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),

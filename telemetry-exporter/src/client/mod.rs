@@ -1,17 +1,20 @@
 //! A client of the service: it asks, pulls and follows, keeps its place in each stream, and notices when the program restarted.
 
 mod error;
+mod connect;
 #[cfg(feature = "libp2p")]
 mod libp2p;
 mod place;
 mod pull;
 pub mod view;
 
+pub use connect::Credentials;
 pub use error::ClientError;
 pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
-use tonic::transport::{Channel, Endpoint};
+use connect::Shown;
+use tonic::transport::Endpoint;
 
 use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
 use crate::pb::telemetry_client::TelemetryClient;
@@ -40,25 +43,29 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 /// # }
 /// ```
 pub struct Client {
-    grpc: TelemetryClient<Channel>,
+    grpc: TelemetryClient<Shown>,
     /// What must live as long as the connection: the swarm of one over libp2p.
     #[cfg(feature = "libp2p")]
     _swarm: Option<libp2p::Driver>,
 }
 
 impl Client {
-    /// Connects over TCP to `host:port`.
+    /// Connects to `host:port`, `http://host:port`, `https://host:port`, or `unix:` and the path of a socket.
     ///
     /// # Errors
     /// An address that is none, or where nobody answers within [`CONNECT_DEADLINE`].
-    pub async fn connect(host: &str) -> Result<Self, ClientError> {
-        let address = |error: tonic::transport::Error| ClientError::Address(host.to_owned(), error.to_string());
-        let host = host.strip_prefix("http://").unwrap_or(host).trim_end_matches('/');
-        let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(address)?;
-        let channel = settings(endpoint).connect().await;
-        let channel = channel.map_err(|error| ClientError::Connect(host.to_owned(), chain(&error)))?;
+    pub async fn connect(address: &str) -> Result<Self, ClientError> {
+        Self::connect_with(address, &Credentials::default()).await
+    }
+
+    /// The same, showing and trusting these.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), files that cannot be read, and a token that others could read on the way.
+    pub async fn connect_with(address: &str, credentials: &Credentials) -> Result<Self, ClientError> {
+        let channel = connect::channel(address, credentials).await?;
         Ok(Self {
-            grpc: grpc(channel),
+            grpc: grpc(credentials.shown_on(channel)),
             #[cfg(feature = "libp2p")]
             _swarm: None,
         })
@@ -70,8 +77,21 @@ impl Client {
     /// An address that is none or has no `/p2p/ID`, or where nobody of that id answers within [`CONNECT_DEADLINE`].
     #[cfg(feature = "libp2p")]
     pub async fn connect_libp2p(address: &str, keypair: Option<::libp2p::identity::Keypair>) -> Result<Self, ClientError> {
+        Self::connect_libp2p_with(address, keypair, &Credentials::default()).await
+    }
+
+    /// The same, showing the token of these.
+    ///
+    /// # Errors
+    /// As [`connect_libp2p`](Self::connect_libp2p).
+    #[cfg(feature = "libp2p")]
+    pub async fn connect_libp2p_with(
+        address: &str,
+        keypair: Option<::libp2p::identity::Keypair>,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
         let (channel, swarm) = libp2p::connect(address, keypair).await?;
-        Ok(Self { grpc: grpc(channel), _swarm: Some(swarm) })
+        Ok(Self { grpc: grpc(credentials.shown_on(channel)), _swarm: Some(swarm) })
     }
 
     /// Which life of the process this is.
@@ -154,7 +174,7 @@ fn settings(endpoint: Endpoint) -> Endpoint {
     endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).keep_alive_while_idle(true)
 }
 
-fn grpc(channel: Channel) -> TelemetryClient<Channel> {
+fn grpc(channel: Shown) -> TelemetryClient<Shown> {
     TelemetryClient::new(channel).max_decoding_message_size(TAKEN_BYTES_MAX)
 }
 

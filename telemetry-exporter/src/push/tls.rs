@@ -1,29 +1,22 @@
 //! What `https://` endpoints are trusted by, and shown: files in PEM, or the system's authorities.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::settings::{Push, Tls};
 use crate::error::StartError;
+use crate::pem;
 
 fn is_https(push: &Push) -> bool {
     push.uri().is_ok_and(|uri| uri.scheme_str() == Some("https"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, StartError> {
-    fs::read(path).map_err(|error| wrong(path, &error))
-}
-
-fn wrong(path: &Path, error: &dyn std::fmt::Display) -> StartError {
-    StartError::Setting(format!("push tls: {}: {error}", path.display()))
+fn wrong(text: String) -> StartError {
+    StartError::Setting(format!("push tls: {text}"))
 }
 
 /// The endpoint with TLS, where its URL wants it.
@@ -37,11 +30,11 @@ pub fn grpc(endpoint: Endpoint, push: &Push) -> Result<Endpoint, StartError> {
     client(&push.tls)?; // tonic says less about what is wrong with a file
     let mut config = ClientTlsConfig::new();
     config = match &push.tls.certificate {
-        Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
+        Some(path) => config.ca_certificate(Certificate::from_pem(pem::read(path).map_err(wrong)?)),
         None => config.with_native_roots(),
     };
     if let (Some(certificate), Some(key)) = (&push.tls.client_certificate, &push.tls.client_key) {
-        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        config = config.identity(Identity::from_pem(pem::read(certificate).map_err(wrong)?, pem::read(key).map_err(wrong)?));
     }
     endpoint.tls_config(config).map_err(|error| StartError::Setting(format!("push tls: {error}")))
 }
@@ -66,29 +59,13 @@ fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier
 
 fn client(tls: &Tls) -> Result<ClientConfig, StartError> {
     let builder = match &tls.certificate {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| wrong(path, &error))?;
-            }
-            builder()?.with_root_certificates(roots)
-        }
+        Some(path) => builder()?.with_root_certificates(pem::roots(path).map_err(wrong)?),
         None => builder()?.with_native_roots().map_err(|error| StartError::Setting(format!("push tls: {error}")))?,
     };
     let (Some(certificate), Some(key)) = (&tls.client_certificate, &tls.client_key) else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(certificate)?;
-    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, &error))?;
-    builder.with_client_auth_cert(chain, secret).map_err(|error| wrong(certificate, &error))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
-    let pem = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| wrong(path, &error))?;
-    if found.is_empty() {
-        return Err(wrong(path, &"no certificate in PEM"));
-    }
-    Ok(found)
+    let chain = pem::certificates(certificate).map_err(wrong)?;
+    let secret = pem::key(key).map_err(wrong)?;
+    builder.with_client_auth_cert(chain, secret).map_err(|error| wrong(pem::wrong(certificate, &error)))
 }

@@ -1,67 +1,165 @@
-//! Who may be answered.
+//! Who may be answered, in the words of the protocol that was spoken: a gRPC status, or that of HTTP.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tonic::Status;
+use telemetry_core::Access;
+use tonic::{Code, Status};
 
 use super::Service;
-use super::own::{Refusal, refused};
-use crate::config::Access;
+use super::received::Received;
+use crate::access::{Caller, Denied, Identity};
+use crate::admission::{HeldBody, Place};
+use crate::own::{Refusal, allowed, refused};
+use crate::stream::{NamedLog, StreamKind};
 
-/// Who is at the other end of a connection, as far as the transport proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// TCP proves nothing.
-    Anonymous,
-    /// The libp2p peer of this id.
-    #[cfg_attr(not(feature = "libp2p"), allow(dead_code))] // made by that transport alone
-    Peer(String),
+/// What a request came over.
+#[derive(Clone)]
+pub struct Over {
+    /// The place of its connection.
+    pub place: Arc<Place>,
+    /// Whether it came over TCP from this machine.
+    pub loopback: bool,
 }
 
-impl Access {
-    /// Whether this one may be answered, and if not, why.
-    pub(crate) fn allows(&self, identity: &Identity) -> Result<(), String> {
-        match (self, identity) {
-            (Self::Public, _) => Ok(()),
-            (Self::Disabled, _) => Err("the telemetry of this program is disabled".to_owned()),
-            (Self::Restricted { peers }, Identity::Peer(peer)) if peers.contains(peer) => Ok(()),
-            (Self::Restricted { .. }, Identity::Peer(peer)) => Err(format!("the peer {peer} is not on the list of those that may")),
-            (Self::Restricted { .. }, Identity::Anonymous) => {
-                Err("restricted to libp2p peers on a list: TCP does not say who asks".to_owned())
-            }
+/// Counts a request as under way until its answer has gone, and refuses what is more than a client may send.
+pub async fn account(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let Some(over) = request.extensions().get::<Over>() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let open = over.place.open();
+    let response = if service.rates.admit(&open.place().client, Instant::now()) {
+        let deadline = service.places.limits().handshake_deadline;
+        next.run(request.map(|body| Body::new(Received::new(body, deadline)))).await
+    } else {
+        refused(Refusal::Rate);
+        let per_second = service.places.limits().requests_per_second;
+        let text = format!("more than {per_second} requests a second: wanted fewer");
+        refuse(is_grpc(&request), Code::ResourceExhausted, text)
+    };
+    response.map(|body| Body::new(HeldBody::new(body, open)))
+}
+
+/// Lets those through who may ask for anything, with who they are.
+pub async fn check(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let Some(over) = request.extensions().get::<Over>().cloned() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let caller = service.rules.caller(over.place.identity.clone(), request.headers());
+    let judged = match service.rules.admit(&caller) {
+        Ok(_) if over.loopback && is_led_here(&service, &caller, &request) => Err(Denied {
+            cause: Refusal::Host,
+            code: Code::PermissionDenied,
+            text: "the request is for a host of another name: wanted an IP address or localhost, or a token".to_owned(),
+        }),
+        judged => judged,
+    };
+    match judged {
+        Ok(by) => {
+            allowed(by);
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(Denied { cause, code, text }) => {
+            refused(cause);
+            refuse(is_grpc(&request), code, text)
         }
     }
 }
 
-/// Refuses in the words of the protocol that was spoken: a gRPC status, or 403.
-pub async fn check(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let identity = request.extensions().get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
-    let Err(why) = service.access.allows(&identity) else { return next.run(request).await };
-    refused(Refusal::Access);
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
-        return Status::permission_denied(why).into_http::<Body>();
+/// Whether a web page may have sent this, which a browser of this machine shows: its host then has a name, which whoever made the page lets
+/// lead to this machine. Who shows a token is no page.
+fn is_led_here(service: &Service, caller: &Caller, request: &Request) -> bool {
+    if service.rules.policy().insecure_public || matches!(caller.credential, crate::access::Credential::Token(_)) {
+        return false;
     }
-    (StatusCode::FORBIDDEN, why + "\n").into_response()
+    if caller.identity == Identity::Certificate {
+        return false;
+    }
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let told = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+    let Some(host) = authority.or(told) else { return false };
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    !(host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether gRPC is spoken.
+pub fn is_grpc(request: &Request) -> bool {
+    request.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
 
-    #[test]
-    fn only_listed_peers_pass_a_restriction_and_nobody_passes_disabled() {
-        let peer = |name: &str| Identity::Peer(name.to_owned());
-        let restricted = Access::Restricted { peers: ["a".to_owned()].into() };
-        assert!(restricted.allows(&peer("a")).is_ok());
-        assert!(restricted.allows(&peer("b")).is_err_and(|why| why.contains("peer b")));
-        assert!(restricted.allows(&Identity::Anonymous).is_err());
-        assert!(Access::Disabled.allows(&peer("a")).is_err());
-        assert!(Access::Public.allows(&Identity::Anonymous).is_ok());
+/// An answer that is none.
+pub fn refuse(is_grpc: bool, code: Code, text: String) -> Response {
+    if is_grpc {
+        return Status::new(code, text).into_http::<Body>();
+    }
+    let status = match code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::InvalidArgument | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mut response = (status, text + "\n").into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"telemetry\""));
+    }
+    response
+}
+
+impl Service {
+    /// Whether a caller may know of what has this name.
+    pub fn shows(&self, caller: &Caller, name: &str, declared: Option<Access>) -> bool {
+        self.rules.may(caller, "", name, declared).is_ok()
+    }
+
+    /// Lets a caller have what has this name.
+    ///
+    /// # Errors
+    /// Why not; what is disabled is as if it were not there.
+    pub fn let_have(&self, caller: &Caller, kind: &str, name: &str, declared: Option<Access>) -> Result<(), Status> {
+        match self.rules.may(caller, kind, name, declared) {
+            Ok(_) => Ok(()),
+            Err(Denied { cause, code, text }) => {
+                refused(cause);
+                Err(match cause {
+                    Refusal::Disabled => Status::not_found(format!("no {kind} is named \"{name}\"")),
+                    _ => Status::new(code, text),
+                })
+            }
+        }
+    }
+
+    /// Lets a caller have a stream.
+    ///
+    /// # Errors
+    /// As [`let_have`](Self::let_have).
+    pub fn let_read(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
+        self.let_have(caller, "stream", stream.name(), self.declared(stream))
+    }
+
+    /// What the declaration of a stream says.
+    pub fn declared(&self, stream: &NamedLog) -> Option<Access> {
+        match &stream.kind {
+            StreamKind::Metrics => None,
+            StreamKind::Event(entry) | StreamKind::Snapshot(entry, _) => entry.declaration().access(),
+        }
+    }
+
+    /// Whether a caller that was let in still may be, and may have this stream.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn let_go_on(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
+        self.let_read(&self.rules.again(caller), stream)
     }
 }

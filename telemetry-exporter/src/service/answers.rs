@@ -1,5 +1,7 @@
 //! Declarations, properties and streams in the messages of the wire.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use telemetry_core::callback::{self, Failure};
@@ -8,7 +10,7 @@ use telemetry_core::{EntryRef, Kind, PropertyValue};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::otlp;
 use crate::pb::{self, property, stream_type};
-use crate::stream::{StreamKind, Streams};
+use crate::stream::{NamedLog, StreamKind};
 
 /// A property with its value, or with why it has none.
 pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::Property {
@@ -51,8 +53,8 @@ fn bytes(value: &PropertyValue) -> usize {
     }
 }
 
-/// Every stream with its state.
-pub fn descriptors(streams: &Streams) -> Vec<pb::StreamDescriptor> {
+/// Streams with their state.
+pub fn descriptors(streams: &[Arc<NamedLog>]) -> Vec<pb::StreamDescriptor> {
     let event = |entry: &EntryRef, interval_ms: Option<u64>| {
         let declaration = entry.declaration();
         stream_type::Type::Event(pb::EventDescriptor {
@@ -62,7 +64,7 @@ pub fn descriptors(streams: &Streams) -> Vec<pb::StreamDescriptor> {
             snapshot: interval_ms.map(|interval_ms| pb::SnapshotDescriptor { interval_ms }),
         })
     };
-    let descriptor = |stream: &std::sync::Arc<crate::stream::NamedLog>| {
+    let descriptor = |stream: &Arc<NamedLog>| {
         let kind = match &stream.kind {
             StreamKind::Metrics => stream_type::Type::Metric(pb::MetricDescriptor {}),
             StreamKind::Event(entry) => event(entry, None),
@@ -83,7 +85,7 @@ pub fn descriptors(streams: &Streams) -> Vec<pb::StreamDescriptor> {
             }),
         }
     };
-    streams.all().iter().map(descriptor).collect()
+    streams.iter().map(descriptor).collect()
 }
 
 /// The schema of an event or a snapshot. It is the user's code that tells it.

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use telemetry_core::callback::{self, Failure};
-use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{EntryRef, Kind};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::judged::Judged;
 use super::read::{self, Pull};
 use super::{Service, answers, rpcs};
+use crate::access::{Caller, Identity};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
 use crate::stream::{Position, Token, TokenError};
@@ -28,13 +29,15 @@ impl Telemetry for Grpc {
     type GetPropertiesStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::Property, Status>>>;
 
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
-        let wanted = self.properties(&request.into_inner().names)?;
+        let caller = caller(&request);
+        let wanted = self.properties(&caller, &request.into_inner().names)?;
+        let deadline = self.0.places.limits().property_deadline;
         let room = Arc::clone(&self.0.evaluations).acquire_owned().await;
         let room = room.map_err(|_| Status::unavailable("the telemetry stops"))?;
         // They are the user's functions, and may block.
         let evaluated = tokio::task::spawn_blocking(move || {
             let _room = room; // given back when the pass has ended, not when its reader has gone
-            callback::pass(wanted, CALLBACK_DEADLINE, |entry| Ok(entry.as_property().and_then(|property| property.value())))
+            callback::pass(wanted, deadline, |entry| Ok(entry.as_property().and_then(|property| property.value())))
         });
         let evaluated = evaluated.await.map_err(|_| Status::internal("the properties could not be evaluated"))?;
         let answer = |(entry, value): (EntryRef, Result<_, Failure>)| match value {
@@ -48,32 +51,41 @@ impl Telemetry for Grpc {
 
     async fn get_stream_descriptors(
         &self,
-        _: Request<pb::GetStreamDescriptorsRequest>,
+        request: Request<pb::GetStreamDescriptorsRequest>,
     ) -> Answered<pb::GetStreamDescriptorsResponse> {
-        let stream_descriptors = answers::descriptors(&self.0.streams);
+        let caller = caller(&request);
+        let mut streams = self.0.streams.all();
+        streams.retain(|stream| self.0.shows(&caller, stream.name(), self.0.declared(stream)));
+        let stream_descriptors = answers::descriptors(&streams);
         Ok(Response::new(pb::GetStreamDescriptorsResponse { stream_descriptors }))
     }
 
-    type GetStreamStream = ReceiverStream<Result<pb::StreamSegment, Status>>;
+    type GetStreamStream = Judged<ReceiverStream<Result<pb::StreamSegment, Status>>>;
 
     async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
+        let caller = caller(&request);
         let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
         let stream = self.0.streams.by_id(stream_id);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
-        Ok(Response::new(ReceiverStream::new(read::segments(&self.0, stream, sequence_number_since.into())?)))
+        self.0.let_read(&caller, &stream)?;
+        let segments = ReceiverStream::new(read::segments(&self.0, Arc::clone(&stream), sequence_number_since.into())?);
+        Ok(Response::new(Judged::new(segments, &self.0, caller, stream)))
     }
 
-    type PullStream = ReceiverStream<Result<pb::PullResponse, Status>>;
+    type PullStream = Judged<ReceiverStream<Result<pb::PullResponse, Status>>>;
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
+        let caller = caller(&request);
         let pb::PullRequest { stream: name, session, from, head, follow, latest, token, since_ns, until_ns, every_ns } =
             request.into_inner();
         let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
         let (name, session, from) = resumed(name, (!session.is_empty()).then_some(session), from, &token)?;
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
+        self.0.let_read(&caller, &stream)?;
         if latest {
-            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream)?)));
+            let latest = ReceiverStream::new(read::latest(&self.0, Arc::clone(&stream))?);
+            return Ok(Response::new(Judged::new(latest, &self.0, caller, stream)));
         }
         if every_ns != 0 && stream.id != 0 {
             return Err(Status::invalid_argument(format!(
@@ -91,11 +103,13 @@ impl Telemetry for Grpc {
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
-        Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull)?)))
+        Ok(Response::new(Judged::new(ReceiverStream::new(read::pull(&self.0, pull)?), &self.0, caller, stream)))
     }
 
-    async fn get_catalogue(&self, _: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
-        let entries = self.0.registry.entries();
+    async fn get_catalogue(&self, request: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
+        let caller = caller(&request);
+        let mut entries = self.0.registry.entries();
+        entries.retain(|entry| self.0.shows(&caller, entry.name(), entry.declaration().access()));
         let told = move || entries.iter().map(answers::declaration).collect::<Vec<_>>();
         let mut declarations = tokio::task::spawn_blocking(told).await.map_err(|error| Status::internal(error.to_string()))?;
         declarations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
@@ -103,8 +117,9 @@ impl Telemetry for Grpc {
     }
 
     async fn call(&self, request: Request<pb::CallRequest>) -> Answered<pb::CallResponse> {
+        let caller = caller(&request);
         let pb::CallRequest { name, json } = request.into_inner();
-        let json = rpcs::call(&self.0, &name, json).await?;
+        let json = rpcs::call(&self.0, &caller, &name, json).await?;
         Ok(Response::new(pb::CallResponse { json }))
     }
 }
@@ -129,18 +144,27 @@ fn resumed(
     Ok((token.stream, Some(token.session.to_string()), Some(token.at)))
 }
 
+/// Who sends a request: the check of all requests has told.
+fn caller<T>(request: &Request<T>) -> Caller {
+    let caller = request.extensions().get::<Caller>().cloned();
+    caller.unwrap_or_else(|| Caller::of(Identity::Anonymous))
+}
+
 impl Grpc {
-    /// The declarations of these properties; all, sorted by name, where none is named.
-    fn properties(&self, names: &[String]) -> Result<Vec<EntryRef>, Status> {
+    /// The declarations of these properties; all that the caller may have, sorted by name, where none is named.
+    fn properties(&self, caller: &Caller, names: &[String]) -> Result<Vec<EntryRef>, Status> {
         let registry = &self.0.registry;
         if names.is_empty() {
             let mut all: Vec<_> = registry.entries().into_iter().filter(|entry| entry.kind() == Kind::Property).collect();
+            all.retain(|entry| self.0.shows(caller, entry.name(), entry.declaration().access()));
             all.sort_by(|a, b| a.name().cmp(b.name()));
             return Ok(all);
         }
         let find = |name: &String| {
             let found = registry.find(name).filter(|entry| entry.kind() == Kind::Property);
-            found.ok_or_else(|| Status::not_found(format!("no property is named \"{name}\"")))
+            let found = found.ok_or_else(|| Status::not_found(format!("no property is named \"{name}\"")))?;
+            self.0.let_have(caller, "property", found.name(), found.declaration().access())?;
+            Ok::<_, Status>(found)
         };
         let mut found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let mut seen = HashSet::new();

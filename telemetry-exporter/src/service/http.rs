@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tonic::Status;
 
 use super::Service;
+use super::access::{is_grpc, refuse};
+use crate::access::Caller;
 use crate::prometheus::{Exposition, accepts_gzip, expose};
+use crate::stream::METRICS;
 
 /// `/metrics`: the registry as it is now, beside what the OpenTelemetry SDK collected last; the first scrape makes it collect where it
 /// has not yet.
@@ -28,14 +31,16 @@ pub fn health(service: Arc<Service>) -> Router {
 /// Whatever else is asked for: UNIMPLEMENTED to a gRPC client, 404 to others.
 pub async fn unknown(request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+    if is_grpc(&request) {
         return Status::unimplemented(format!("no method is {path}")).into_http::<Body>();
     }
     (StatusCode::NOT_FOUND, format!("nothing is at {path}: there are /metrics and /healthz, and gRPC\n")).into_response()
 }
 
-async fn scrape(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+async fn scrape(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
+    if let Err(status) = service.let_have(&caller, "stream", METRICS, None) {
+        return refuse(false, status.code(), status.message().to_owned());
+    }
     let wanted = Exposition::accepted(texts(&headers, header::ACCEPT));
     let gzip = accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
     let room = Arc::clone(&service.evaluations).acquire_owned().await;

@@ -1,10 +1,11 @@
 //! What a connection is served, whatever it came over: gRPC, and HTTP beside it, behind one access check.
 
+mod received;
 mod access;
 mod answers;
+mod judged;
 mod grpc;
 mod http;
-mod own;
 mod read;
 mod rpcs;
 
@@ -15,14 +16,14 @@ use telemetry_core::{Registry, Telemetry};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
-use crate::config::Access;
+use crate::access::Rules;
+use crate::admission::{Limits, Places, Rates};
 use crate::export::StreamExporter;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX, REQUEST_BYTES_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX};
 use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
 
-pub use access::Identity;
-pub use own::{Refusal, refused, stalled};
+pub use access::Over;
 use rpcs::Rpcs;
 
 /// What all requests share.
@@ -32,7 +33,12 @@ pub struct Service {
     pub registry: Arc<Registry>,
     pub streams: Arc<Streams>,
     pub exporter: StreamExporter,
-    pub access: Access,
+    /// Who may have what.
+    pub rules: Arc<Rules>,
+    /// The connections that are served.
+    pub places: Arc<Places>,
+    /// How many requests each client may send.
+    pub rates: Rates,
     /// True when a stop has appended all there is: followers read to the end.
     pub stopping: watch::Receiver<bool>,
     /// True from the beginning of a stop on: health says so.
@@ -51,7 +57,8 @@ impl Service {
         telemetry: Telemetry,
         streams: Arc<Streams>,
         exporter: StreamExporter,
-        access: Access,
+        rules: Arc<Rules>,
+        limits: Limits,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -60,10 +67,12 @@ impl Service {
             telemetry,
             streams,
             exporter,
-            access,
+            rules,
+            rates: Rates::new(limits.requests_per_second),
             stopping,
             ending: AtomicBool::new(false),
-            rpcs: Rpcs::new(),
+            rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
+            places: Places::new(limits),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
             metrics_readers: Arc::new(Semaphore::new(METRICS_READERS_MAX)),
             asked: AtomicBool::new(false),
@@ -83,12 +92,13 @@ impl Service {
         let _late = tokio::time::timeout(FIRST_SCRAPE_DEADLINE, self.exporter.collected()).await;
     }
 
-    /// All routes. Each connection adds its [`Identity`] to its requests.
+    /// All routes. Each connection adds what it is, [`Over`], to its requests.
     pub fn router(self: &Arc<Self>) -> axum::Router {
-        let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(self.places.limits().request_bytes);
         let routes = tonic::service::Routes::new(grpc).into_axum_router();
         let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
         let routes = routes.merge(http::metrics(Arc::clone(self))).fallback(http::unknown);
-        routes.layer(check).merge(http::health(Arc::clone(self)))
+        let account = axum::middleware::from_fn_with_state(Arc::clone(self), access::account);
+        routes.layer(check).merge(http::health(Arc::clone(self))).layer(account)
     }
 }

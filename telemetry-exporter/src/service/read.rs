@@ -8,8 +8,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Service;
-use super::own::{Refusal, refused};
 use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, SEGMENTS_IN_FLIGHT};
+use crate::own::{Refusal, refused};
 use crate::pb::{self, pull_response};
 use crate::stream::{Life, NamedLog, Piece, Position, Reader, Reason, Thinned, Token};
 

@@ -9,57 +9,71 @@ use parking_lot::Mutex;
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::{EntryRef, RpcCode, RpcError};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::Service;
-use super::own::{Refusal, refused};
-use crate::limits::{ANSWER_BYTES_MAX, RPC_CALLS_MAX, RPC_DEADLINE, RPCS_MAX};
+use crate::access::Caller;
+use crate::limits::ANSWER_BYTES_MAX;
+use crate::own::{Refusal, refused};
 
 /// Room for calls: of all rpcs together, and of each.
 pub struct Rpcs {
+    rpcs: usize,
+    calls: usize,
     all: Arc<Semaphore>,
     each: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Rpcs {
-    pub fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(RPCS_MAX)), each: Mutex::default() }
+    /// For so many together, and so many calls of each.
+    pub fn new(rpcs: usize, calls: usize) -> Self {
+        Self { rpcs, calls, all: Arc::new(Semaphore::new(rpcs.min(Semaphore::MAX_PERMITS))), each: Mutex::default() }
     }
 
     /// Takes room for a call of a declared rpc, or says what is full.
     fn admit(&self, name: &str) -> Result<[OwnedSemaphorePermit; 2], String> {
         let mut each = self.each.lock();
-        let own = each.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(RPC_CALLS_MAX)));
-        let own = Arc::clone(own).try_acquire_owned().map_err(|_| format!("{RPC_CALLS_MAX} calls of it are running"))?;
-        let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| format!("{RPCS_MAX} rpcs are running"))?;
+        let own = each.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.calls.min(Semaphore::MAX_PERMITS))));
+        let own = Arc::clone(own).try_acquire_owned().map_err(|_| format!("{} calls of it are running", self.calls))?;
+        let all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| format!("{} rpcs are running", self.rpcs))?;
         Ok([own, all])
     }
 }
 
-/// Calls the rpc of this name.
+/// Calls the rpc of this name. Where who called goes, what is dropped here ends the call at its next wait.
 ///
 /// # Errors
 /// NOT_FOUND for an unknown name, INVALID_ARGUMENT for JSON that is not as wanted, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED beyond
-/// [`RPCS_MAX`], [`RPC_CALLS_MAX`] and [`ANSWER_BYTES_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
-pub async fn call(service: &Arc<Service>, name: &str, json: String) -> Result<String, Status> {
+/// the limits of rpcs, of calls of one and of [`ANSWER_BYTES_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
+pub async fn call(service: &Arc<Service>, caller: &Caller, name: &str, json: String) -> Result<String, Status> {
     let found = service.registry.find(name).filter(|entry| entry.as_rpc().is_some());
     let Some(entry) = found else { return Err(Status::not_found(format!("no rpc is named \"{name}\""))) };
+    service.let_have(caller, "rpc", entry.name(), entry.declaration().access())?;
+    let deadline = service.places.limits().rpc_deadline;
     let permits = service.rpcs.admit(entry.name()).map_err(|why| {
         refused(Refusal::Rpcs);
         Status::resource_exhausted(format!("{why}: \"{name}\" was not started"))
     })?;
     let (runtime, called) = (Handle::current(), entry.clone());
+    let (waits, gone) = oneshot::channel::<()>();
     let running = tokio::task::spawn_blocking(move || {
         let _permits = permits; // given back when the call has ended, not when its caller has gone
-        runtime.block_on(timeout(RPC_DEADLINE, answer(&called, json)))
+        runtime.block_on(async {
+            tokio::select! {
+                answer = timeout(deadline, answer(&called, json)) => answer.map(Some),
+                _who_called_has_gone = gone => Ok(None),
+            }
+        })
     });
-    let late = || Failure::Late(RPC_DEADLINE);
-    match timeout(RPC_DEADLINE, running).await {
-        Ok(Ok(Ok(answer))) => finish(&entry, answer),
+    let ended = timeout(deadline, running).await;
+    drop(waits);
+    let late = || Failure::Late(deadline);
+    match ended {
+        Ok(Ok(Ok(Some(answer)))) => finish(&entry, answer),
         Ok(Ok(Err(_elapsed))) | Err(_elapsed) => Err(failed(&entry, &late())),
-        Ok(Err(_ended)) => Err(Status::unavailable(format!("the rpc \"{name}\" was ended: the telemetry stops"))),
+        Ok(Ok(Ok(None)) | Err(_)) => Err(Status::unavailable(format!("the rpc \"{name}\" was ended: the telemetry stops"))),
     }
 }
 

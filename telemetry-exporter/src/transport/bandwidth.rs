@@ -15,10 +15,12 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::access::{Caller, Identity};
 use crate::limits::{
     BANDWIDTH_BYTES_MAX, BANDWIDTH_DEADLINE, BANDWIDTH_EVERY, BANDWIDTH_REMEMBERED_MAX, BANDWIDTH_TESTS_MAX, HANDSHAKE_DEADLINE,
 };
-use crate::service::{Identity, Refusal, Service, refused};
+use crate::own::{Refusal, refused};
+use crate::service::Service;
 
 /// Bytes that are sent or read at a time.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -49,7 +51,7 @@ impl Tests {
 
     /// Room for one more test; none for who may not, and none where too many run, which is counted.
     pub fn room(&self, identity: &Identity) -> Option<OwnedSemaphorePermit> {
-        let allowed = self.service.access.allows(identity).is_ok();
+        let allowed = self.service.rules.admit(&Caller::of(identity.clone())).is_ok();
         let room = allowed.then(|| Arc::clone(&self.room).try_acquire_owned().ok()).flatten();
         if room.is_none() {
             refused(Refusal::Bandwidth);
@@ -60,7 +62,7 @@ impl Tests {
     /// Whether this one may test now; it has then done so.
     fn admit(&self, identity: &Identity, direction: Direction, bytes: u32, now: Instant) -> bool {
         let Identity::Peer(peer) = identity else { return false };
-        if bytes == 0 || bytes > BANDWIDTH_BYTES_MAX || self.service.access.allows(identity).is_err() {
+        if bytes == 0 || bytes > BANDWIDTH_BYTES_MAX || self.service.rules.admit(&Caller::of(identity.clone())).is_err() {
             return false;
         }
         let mut last = self.last.lock();

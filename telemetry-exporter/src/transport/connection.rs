@@ -1,58 +1,150 @@
-//! Serving one connection, whatever carries it, until its other end goes or the service stops.
+//! Serving one connection, whatever carries it, until its other end goes, a limit ends it, or the service stops.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use axum::Extension;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use super::first_byte::FirstByte;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use super::words::{self, Reread, Spoken};
 use super::write_deadline::WriteDeadline;
-use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDSHAKE_DEADLINE, STREAMS_PER_CONNECTION_MAX, WRITE_DEADLINE};
-use crate::service::{Identity, Refusal, Service, refused, stalled};
+use crate::access::Identity;
+use crate::admission::{Client, Place, Places, Waiting};
+use crate::limits::{FRAME_BYTES_MAX, RECEIVED_BYTES_MAX, SWEEP_EVERY};
+use crate::own::{Ending, ended};
+use crate::service::{Over, Service};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Far {
+    /// Whom its limits count as one.
+    pub client: Client,
+    /// What is proven.
+    pub identity: Identity,
+    /// Whether it comes over TCP from this machine, and so perhaps from a web page that a browser was led to.
+    pub loopback: bool,
+}
 
 /// All connections of a service, on every transport.
 pub struct Connections {
     router: axum::Router,
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
+    waiting: Arc<Waiting>,
     graceful: Mutex<Option<GracefulShutdown>>,
 }
 
+/// What a connection is read from and written to.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
 impl Connections {
     pub fn new(service: &Arc<Service>) -> Arc<Self> {
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Arc::new(Self { router: service.router(), room, graceful: Mutex::new(Some(GracefulShutdown::new())) })
+        let waiting = Waiting::new(service.places.limits().connections_waiting);
+        let (router, places) = (service.router(), Arc::clone(&service.places));
+        Arc::new(Self { router, places, waiting, graceful: Mutex::new(Some(GracefulShutdown::new())) })
     }
 
-    /// Serves one connection in a task of its own; closes it at once where there is no room or the service stops.
-    pub fn serve(&self, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, identity: Identity) {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { return refused(Refusal::Connections) };
-        let graceful = self.graceful.lock();
-        let Some(graceful) = graceful.as_ref() else { return };
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_DEADLINE);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-            .max_frame_size(FRAME_BYTES_MAX)
-            .max_send_buf_size(FRAME_BYTES_MAX as usize)
-            .keep_alive_interval(HANDSHAKE_DEADLINE)
-            .keep_alive_timeout(HANDSHAKE_DEADLINE);
-        let service = TowerToHyperService::new(self.router.clone().layer(Extension(identity)));
-        let io = FirstByte::new(WriteDeadline::new(io, WRITE_DEADLINE, stalled), HANDSHAKE_DEADLINE);
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-        let watched = graceful.watch(connection.into_owned());
+    /// Serves one connection in a task of its own.
+    pub fn serve(self: &Arc<Self>, io: impl Io, far: Far) {
+        let connections = Arc::clone(self);
         tokio::spawn(async move {
-            let _permit = permit;
-            let _gone = watched.await; // how the other end left is not for us to judge
+            if let Some((spoken, io)) = connections.begun(far.client.clone(), words::first(io)).await {
+                connections.run(spoken, io, far).await;
+            }
         });
+    }
+
+    /// Serves one connection that begins with TLS, in a task of its own.
+    #[cfg(feature = "tls")]
+    pub fn serve_tls(self: &Arc<Self>, io: impl Io, tls: Arc<Tls>, mut far: Far) {
+        let connections = Arc::clone(self);
+        tokio::spawn(async move {
+            let begins = async {
+                let (io, is_known) = tls.accept(io).await.inspect_err(|_| ended(Ending::Tls))?;
+                let (spoken, io) = words::first(io).await?;
+                std::io::Result::Ok((spoken, (io, is_known)))
+            };
+            let Some((spoken, (io, is_known))) = connections.begun(far.client.clone(), begins).await else { return };
+            if is_known {
+                far.identity = Identity::Certificate;
+            }
+            connections.run(spoken, io, far).await;
+        });
+    }
+
+    /// How a connection begins, unless that takes too long, or must make room for others.
+    async fn begun<IO>(&self, client: Client, begins: impl Future<Output = std::io::Result<(Spoken, IO)>>) -> Option<(Spoken, IO)> {
+        let mut ticket = self.waiting.enter(client);
+        tokio::select! {
+            begun = timeout(self.places.limits().handshake_deadline, begins) => match begun {
+                Ok(begun) => begun.ok(),
+                Err(_elapsed) => {
+                    ended(Ending::Handshake);
+                    None
+                }
+            },
+            () = ticket.out() => {
+                ended(Ending::Handshake);
+                None
+            }
+        }
+    }
+
+    async fn run(&self, spoken: Spoken, io: Reread<impl Io>, far: Far) {
+        let limits = self.places.limits();
+        let Some(place) = self.places.enter(far.client, far.identity) else { return };
+        let over = Over { place: Arc::clone(&place), loopback: far.loopback };
+        let service = TowerToHyperService::new(self.router.clone().layer(Extension(over)));
+        let io = TokioIo::new(WriteDeadline::new(io, limits.progress_deadline, || ended(Ending::Stalled)));
+        match spoken {
+            Spoken::Http1 => {
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new()).header_read_timeout(limits.handshake_deadline);
+                builder.max_buf_size(FRAME_BYTES_MAX as usize);
+                self.watch(builder.serve_connection(io, service), &place).await;
+            }
+            Spoken::Http2 => {
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(limits.requests_per_connection)
+                    .initial_stream_window_size(RECEIVED_BYTES_MAX)
+                    .initial_connection_window_size(RECEIVED_BYTES_MAX)
+                    .max_frame_size(FRAME_BYTES_MAX)
+                    .max_send_buf_size(FRAME_BYTES_MAX as usize)
+                    .keep_alive_interval(limits.handshake_deadline)
+                    .keep_alive_timeout(limits.handshake_deadline);
+                self.watch(builder.serve_connection(io, service), &place).await;
+            }
+        }
+    }
+
+    async fn watch(&self, connection: impl GracefulConnection, place: &Place) {
+        let watched = match self.graceful.lock().as_ref() {
+            Some(graceful) => graceful.watch(connection),
+            None => return, // it came when the service stopped
+        };
+        tokio::select! {
+            _gone = watched => {} // how the other end left is not for us to judge
+            () = place.ended() => {}
+        }
+    }
+
+    /// Ends connections that ask nothing or read nothing, until the task is ended.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.places.sweep();
+        }
     }
 
     /// Lets no connection in any more; the future ends when those that are open have ended.

@@ -8,10 +8,12 @@ use libp2p_stream::{Control, IncomingStreams};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::bandwidth::{self, Direction, Tests};
-use super::connection::Connections;
+use super::connection::{Connections, Far};
+use crate::access::Identity;
+use crate::admission::Client;
 use crate::error::StartError;
 use crate::protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
-use crate::service::{Identity, Service};
+use crate::service::Service;
 
 /// The inbound streams of the telemetry's protocols.
 pub struct Incoming {
@@ -45,7 +47,9 @@ pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Ar
     let Incoming { mut telemetry, upload, download } = incoming;
     let calls = async {
         while let Some((peer, stream)) = telemetry.next().await {
-            connections.serve(stream.compat(), Identity::Peer(peer.to_string()));
+            let peer = peer.to_string();
+            let far = Far { client: Client::Peer(peer.clone()), identity: Identity::Peer(peer), loopback: false };
+            connections.serve(stream.compat(), far);
         }
     };
     tokio::join!(calls, test(upload, Direction::Upload, &tests), test(download, Direction::Download, &tests));

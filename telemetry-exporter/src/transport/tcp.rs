@@ -1,18 +1,21 @@
 //! Connections over TCP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
-use super::connection::Connections;
+use super::connection::{Connections, Far};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use crate::access::Identity;
+use crate::admission::Client;
 use crate::error::StartError;
-use crate::service::Identity;
 
 /// The wait after an accept that failed, such as for want of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// A socket that listens, before the runtime runs, so that a taken port is an error of the start.
 pub struct Listener {
@@ -42,15 +45,37 @@ impl Listener {
     }
 }
 
+/// How what is accepted is served.
+pub struct Accept {
+    /// All connections.
+    pub connections: Arc<Connections>,
+    /// With which they begin, if any.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Arc<Tls>>,
+    /// Whether who comes over loopback is as one that is listed.
+    pub trust_loopback: bool,
+}
+
 /// Accepts until the task is ended.
-pub async fn accept(listener: TcpListener, connections: Arc<Connections>) {
+pub async fn accept(listener: TcpListener, accept: Accept) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
-                let _only_slower = socket.set_nodelay(true);
-                connections.serve(socket, Identity::Anonymous);
-            }
+            Ok((socket, addr)) => accept.serve(socket, addr.ip()),
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
+    }
+}
+
+impl Accept {
+    fn serve(&self, socket: TcpStream, addr: IpAddr) {
+        let _only_slower = socket.set_nodelay(true);
+        let loopback = addr.to_canonical().is_loopback();
+        let identity = if loopback && self.trust_loopback { Identity::Local } else { Identity::Anonymous };
+        let far = Far { client: Client::of(addr), identity, loopback };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return self.connections.serve_tls(socket, Arc::clone(tls), far);
+        }
+        self.connections.serve(socket, far);
     }
 }

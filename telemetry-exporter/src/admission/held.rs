@@ -1,0 +1,218 @@
+//! The bytes of answers that wait to be read: counted from when they are made until the connection has sent them, or has ended.
+//!
+//! An answer is passed on in pieces, which tell by being dropped that they were sent. Where too many bytes of all clients wait, a large answer waits
+//! with being made.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::places::{Open, Place};
+use crate::limits::{ANSWER_BYTES_SMALL, PIECE_BYTES};
+
+/// The body of an answer.
+pub struct HeldBody {
+    inner: Body,
+    open: Open,
+    /// What was made and is not passed on yet.
+    rest: Bytes,
+    amount: Option<Arc<Amount>>,
+    /// Bytes that were made.
+    made: usize,
+    waits: Option<BoxFuture<'static, ()>>,
+}
+
+impl HeldBody {
+    /// That of a request which is under way until this is dropped.
+    pub fn new(inner: Body, open: Open) -> Self {
+        Self { inner, open, rest: Bytes::new(), amount: None, made: 0, waits: None }
+    }
+
+    /// Waits until there is room for what is made next.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.made < ANSWER_BYTES_SMALL {
+            return Poll::Ready(());
+        }
+        loop {
+            if let Some(waits) = &mut self.waits {
+                std::task::ready!(waits.poll_unpin(context));
+                self.waits = None;
+            }
+            let places = Arc::clone(&self.open.place().places);
+            if places.press() {
+                return Poll::Ready(());
+            }
+            self.waits = Some(Box::pin(async move {
+                let mut room = std::pin::pin!(places.room.notified());
+                room.as_mut().enable(); // before the look, so that nothing falls in between
+                if !places.press() {
+                    room.await;
+                }
+            }));
+        }
+    }
+
+    fn piece(&mut self) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let bytes = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
+        let amount = self.amount.clone();
+        if self.rest.is_empty() {
+            self.amount = None;
+        }
+        Some(Bytes::from_owner(Piece::new(bytes, Arc::clone(self.open.place()), amount)))
+    }
+}
+
+impl HttpBody for HeldBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(piece) = self.piece() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        std::task::ready!(self.poll_room(context));
+        let polled = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let frame = match polled {
+            Some(Ok(frame)) => frame,
+            other => return Poll::Ready(other),
+        };
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Ok(data) => {
+                self.made = self.made.saturating_add(data.len());
+                self.amount = Some(Arc::new(Amount::new(data.len(), Arc::clone(self.open.place()))));
+                self.rest = data;
+                Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece))))
+            }
+            Err(frame) => Poll::Ready(Some(Ok(frame))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.rest.is_empty() { self.inner.size_hint() } else { SizeHint::default() }
+    }
+}
+
+/// Bytes that wait, all pieces of which share one memory.
+struct Amount {
+    bytes: usize,
+    place: Arc<Place>,
+}
+
+impl Amount {
+    fn new(bytes: usize, place: Arc<Place>) -> Self {
+        place.places.held.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, place }
+    }
+}
+
+impl Drop for Amount {
+    fn drop(&mut self) {
+        let places = &self.place.places;
+        let before = places.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        if before >= places.limits().held_bytes {
+            places.room.notify_waiters();
+        }
+    }
+}
+
+/// A piece that waits to be read.
+struct Piece {
+    bytes: Bytes,
+    id: u64,
+    place: Arc<Place>,
+    _amount: Option<Arc<Amount>>,
+}
+
+impl Piece {
+    fn new(bytes: Bytes, place: Arc<Place>, amount: Option<Arc<Amount>>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        place.piece(id);
+        Self { bytes, id, place, _amount: amount }
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.place.piece_read(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use futures::StreamExt;
+    use http_body_util::BodyExt;
+
+    use super::super::{Client, Limits, Places};
+    use super::*;
+    use crate::access::Identity;
+
+    fn body(places: &Arc<Places>, last: u8, chunk: usize, chunks: usize) -> HeldBody {
+        let client = Client::of(IpAddr::from([192, 0, 2, last]));
+        let place = places.enter(client, Identity::Anonymous).expect("room");
+        let chunks = futures::stream::repeat(Bytes::from(vec![last; chunk])).take(chunks);
+        HeldBody::new(Body::from_stream(chunks.map(Ok::<_, std::io::Error>)), place.open())
+    }
+
+    async fn next(body: &mut HeldBody) -> Bytes {
+        body.frame().await.expect("more").expect("no error").into_data().expect("data")
+    }
+
+    #[tokio::test]
+    async fn bytes_are_held_until_their_pieces_are_dropped() {
+        let places = Places::new(Limits::default());
+        let mut body = body(&places, 1, 2 * PIECE_BYTES + 1, 2);
+        let held = || places.held.load(Ordering::Relaxed);
+        let pieces = [next(&mut body).await, next(&mut body).await, next(&mut body).await];
+        assert_eq!(pieces.each_ref().map(Bytes::len), [PIECE_BYTES, PIECE_BYTES, 1]);
+        assert_eq!(held(), 2 * PIECE_BYTES + 1);
+        let [first, second, third] = pieces;
+        drop((first, third));
+        assert_eq!(held(), 2 * PIECE_BYTES + 1, "they share their memory");
+        drop(second);
+        assert_eq!(held(), 0);
+        let piece = next(&mut body).await;
+        drop(body);
+        assert_eq!(held(), 2 * PIECE_BYTES + 1);
+        drop(piece);
+        assert_eq!(held(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_waits_for_others_to_be_read_and_a_small_one_does_not() {
+        let places = Places::new(Limits { held_bytes: 2 * ANSWER_BYTES_SMALL, ..Limits::default() });
+        let (mut one, mut two, mut small) =
+            (body(&places, 1, ANSWER_BYTES_SMALL, 9), body(&places, 2, ANSWER_BYTES_SMALL, 9), body(&places, 3, 1, 1));
+        let held = [next(&mut one).await, next(&mut two).await];
+        assert_eq!(next(&mut small).await.len(), 1);
+        let waiting = tokio::spawn(async move { next(&mut one).await.len() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        drop(held);
+        assert_eq!(waiting.await.expect("no panic"), ANSWER_BYTES_SMALL);
+    }
+}

@@ -1,0 +1,15 @@
+//! How much of the service one client, and all together, may take: connections, requests, and bytes that wait to be read.
+//!
+//! Not here: who may have what (`access`), and what a connection is (`transport`).
+
+mod held;
+mod limits;
+mod places;
+mod rate;
+mod waiting;
+
+pub use held::HeldBody;
+pub use limits::Limits;
+pub use places::{Client, Place, Places};
+pub use rate::Rates;
+pub use waiting::Waiting;
