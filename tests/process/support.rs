@@ -108,7 +108,7 @@ pub fn network() -> Arc<Node> {
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let config = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(config.path(), r#"{"ActiveBufferDuration": "1s"}"#).expect("written");
+        std::fs::write(config.path(), r#"{"ActiveBufferDuration": "1s", "AccessType": "public"}"#).expect("written");
         let path = config.path().to_str().expect("text");
         // --for ends it where a test was killed before it could.
         let mut node = Node::start(&["--listen", "127.0.0.1:0", "--collect-every", "1s", "--for", "5m", "--config", path]);

@@ -92,7 +92,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "transport/unix.rs",
         ],
     ),
-    ("telemetry-exporter", &["nix::", "\"/proc"], &["process/reading.rs"]),
+    ("telemetry-exporter", &["use nix", "\"/proc"], &["process/reading.rs"]),
     ("telemetry-exporter", &["RuntimeMetrics"], &["runtime.rs"]),
     ("telemetry-exporter", &["hyper_util::client", "httpdate"], &["push/"]),
     ("telemetry-exporter", &["flate2"], &["push/", "service/http.rs"]),
