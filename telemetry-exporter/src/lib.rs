@@ -37,6 +37,7 @@ pub mod otlp;
 mod export;
 pub mod prometheus;
 mod snapshots;
+mod json;
 mod service;
 mod transport;
 mod credentials;

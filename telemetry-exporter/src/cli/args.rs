@@ -1,9 +1,11 @@
 //! The flags and commands.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::json::moment;
 
 /// What looks at files, and so has no program to ask.
 const OF_FILES: [&str; 7] = ["list", "diff", "check", "dashboard", "dump", "verify", "token"];
@@ -225,17 +227,6 @@ impl Span {
     pub fn is_any(self) -> bool {
         self.since.is_some() || self.until.is_some()
     }
-}
-
-/// A moment in Unix nanoseconds: itself, or how long ago it was.
-fn moment(text: &str) -> Result<u64, String> {
-    let time = match humantime::parse_duration(text) {
-        Ok(ago) => SystemTime::now().checked_sub(ago),
-        Err(_) => humantime::parse_rfc3339_weak(text).ok(),
-    };
-    let since_epoch = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let ns = since_epoch.and_then(|since| u64::try_from(since.as_nanos()).ok()).filter(|ns| *ns > 0);
-    ns.ok_or_else(|| "wanted a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m".to_owned())
 }
 
 /// Where a reader stands, and where its output goes.

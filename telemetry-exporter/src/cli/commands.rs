@@ -14,7 +14,8 @@ use super::output::{labels, one_line, table, value};
 use super::target::{Place, Target};
 use super::token;
 use crate::client::{Client, PullOptions, view};
-use crate::pb::{self, PropertyType, property, stream_type};
+use crate::json;
+use crate::pb::{self, stream_type};
 use crate::stream::METRICS;
 
 pub async fn run(args: Args) -> Result<(), CliError> {
@@ -119,37 +120,8 @@ fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -
     Ok(out.flush()?)
 }
 
-fn property_json(property: &pb::Property) -> Value {
-    let value = match (&property.value, property.r#type()) {
-        _ if !property.error.is_empty() => Value::Null,
-        (Some(property::Value::IntegerValue(number)), _) => json!(number),
-        (Some(property::Value::StringValue(text)), PropertyType::Float | PropertyType::Bool | PropertyType::Json) => {
-            serde_json::from_str(text).unwrap_or_else(|_| json!(text)) // NaN is no JSON: it stays text
-        }
-        (Some(property::Value::StringValue(text)), _) => json!(text),
-        (None, _) => Value::Null,
-    };
-    let scope = property.scope.clone().unwrap_or_default();
-    json!({
-        "name": property.name, "value": value, "type": type_name(property.r#type()), "unit": property.unit,
-        "description": property.description, "scope": scope.name, "version": scope.version, "error": property.error,
-    })
-}
-
-fn type_name(kind: PropertyType) -> &'static str {
-    match kind {
-        PropertyType::Unspecified => "",
-        PropertyType::String => "string",
-        PropertyType::Integer => "i64",
-        PropertyType::Float => "f64",
-        PropertyType::Bool => "bool",
-        PropertyType::Json => "json",
-        PropertyType::Bytes => "bytes",
-    }
-}
-
 async fn properties(client: &mut Client, names: &[String], json: bool) -> Result<(), CliError> {
-    let properties: Vec<Value> = client.properties(names).await?.iter().map(property_json).collect();
+    let properties: Vec<Value> = client.properties(names).await?.iter().map(json::property).collect();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let row = |property: &Value| {
         let error = text(&property["error"]);
@@ -161,7 +133,7 @@ async fn properties(client: &mut Client, names: &[String], json: bool) -> Result
 }
 
 async fn streams(client: &mut Client, json: bool) -> Result<(), CliError> {
-    let streams: Vec<Value> = client.streams().await?.into_iter().map(stream_json).collect();
+    let streams: Vec<Value> = client.streams().await?.into_iter().map(json::stream).collect();
     let row = |stream: &Value| {
         let text = |key: &str| stream[key].as_str().unwrap_or_default().to_owned();
         let number = |key: &str| stream[key].to_string();
@@ -184,23 +156,6 @@ async fn streams(client: &mut Client, json: bool) -> Result<(), CliError> {
     print(json, &streams.into(), |out| table(out, head, &rows))
 }
 
-fn stream_json(descriptor: pb::StreamDescriptor) -> Value {
-    let state = descriptor.state.unwrap_or_default();
-    let (kind, name, description, interval_ms) = match descriptor.stream_type.and_then(|kind| kind.r#type) {
-        Some(stream_type::Type::Event(event)) => match event.snapshot {
-            Some(snapshot) => ("snapshot", event.name, event.description, Some(snapshot.interval_ms)),
-            None => ("event", event.name, event.description, None),
-        },
-        _ => (METRICS, METRICS.to_owned(), "All metrics, collection by collection.".to_owned(), None),
-    };
-    json!({
-        "id": descriptor.stream_id, "kind": kind, "name": name, "description": description, "interval_ms": interval_ms,
-        "first_sequence": state.first_sequence, "head_sequence": state.head_sequence,
-        "messages_appended": state.messages_appended, "messages_kept": state.messages_kept,
-        "messages_dropped": state.messages_dropped, "messages_rejected": state.messages_rejected, "bytes_kept": state.bytes_kept,
-    })
-}
-
 async fn catalogue(client: &mut Client, json: bool) -> Result<(), CliError> {
     let declarations = client.catalogue().await?;
     let row = |declaration: &pb::Declaration| {
@@ -213,19 +168,8 @@ async fn catalogue(client: &mut Client, json: bool) -> Result<(), CliError> {
         [declaration.kind.clone(), declaration.name.clone(), declaration.unit.clone(), place, failures]
     };
     let rows: Vec<_> = declarations.iter().map(row).collect();
-    let all: Vec<Value> = declarations.iter().map(declaration_json).collect();
+    let all: Vec<Value> = declarations.iter().map(json::declaration).collect();
     print(json, &all.into(), |out| table(out, ["KIND", "NAME", "UNIT", "DECLARED AT", "FAILURES"], &rows))
-}
-
-fn declaration_json(declaration: &pb::Declaration) -> Value {
-    let scope = declaration.scope.clone().unwrap_or_default();
-    json!({
-        "kind": declaration.kind, "name": declaration.name, "unit": declaration.unit, "description": declaration.description,
-        "scope": scope.name, "version": scope.version, "module": declaration.module, "file": declaration.file,
-        "line": declaration.line, "interval_ms": declaration.interval_ms, "failures": declaration.failures,
-        "last_failure": declaration.last_failure,
-        "schema": serde_json::from_str::<Value>(&declaration.schema).ok(),
-    })
 }
 
 /// The schema of one event or snapshot.
@@ -250,7 +194,7 @@ async fn rpcs(client: &mut Client, json: bool) -> Result<(), CliError> {
     let mut declarations = client.catalogue().await?;
     declarations.retain(|declaration| declaration.kind == "rpc");
     let rows: Vec<_> = declarations.iter().map(|rpc| [rpc.name.clone(), one_line(&rpc.description)]).collect();
-    let all: Vec<Value> = declarations.iter().map(declaration_json).collect();
+    let all: Vec<Value> = declarations.iter().map(json::declaration).collect();
     print(json, &all.into(), |out| table(out, ["NAME", "DESCRIPTION"], &rows))
 }
 

@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 
 use super::CliError;
 use super::args::Keep;
-use super::line::{gap, line, place_text};
+use super::line::{gap, line};
 use super::output::note;
 use super::target::Target;
 use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled};
+use crate::json::place_text;
 use crate::limits::STREAMS_PER_CONNECTION_MAX;
 use crate::stream::METRICS;
 

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::line::{gap, line, place_text};
+use super::line::{gap, line};
 use super::output::{note, one_line, table};
 use crate::client::Message;
+use crate::json::place_text;
 use crate::persist::{Found, RecoveredSession, look};
 use crate::stream::disk::End;
 

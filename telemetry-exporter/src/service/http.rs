@@ -34,7 +34,11 @@ pub async fn unknown(request: Request) -> Response {
     if is_grpc(&request) {
         return Status::unimplemented(format!("no method is {path}")).into_http::<Body>();
     }
-    (StatusCode::NOT_FOUND, format!("nothing is at {path}: there are /metrics and /healthz, and gRPC\n")).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        format!("nothing is at {path}: there are /metrics, /healthz, what PROTOCOL.md lists under /api/, and gRPC\n"),
+    )
+        .into_response()
 }
 
 async fn scrape(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {

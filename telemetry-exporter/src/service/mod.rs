@@ -6,6 +6,7 @@ mod answers;
 mod judged;
 mod grpc;
 mod http;
+mod api;
 mod read;
 mod rpcs;
 
@@ -97,7 +98,7 @@ impl Service {
         let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(self.places.limits().request_bytes);
         let routes = tonic::service::Routes::new(grpc).into_axum_router();
         let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
-        let routes = routes.merge(http::metrics(Arc::clone(self))).fallback(http::unknown);
+        let routes = routes.merge(http::metrics(Arc::clone(self))).merge(api::routes(Arc::clone(self))).fallback(http::unknown);
         let account = axum::middleware::from_fn_with_state(Arc::clone(self), access::account);
         routes.layer(check).merge(http::health(Arc::clone(self))).layer(account)
     }

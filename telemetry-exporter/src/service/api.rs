@@ -1,0 +1,270 @@
+//! What people look at, in JSON over HTTP: the requests of the gRPC service with other words, and by its rules.
+//!
+//! Not here: what an answer says in JSON (`json`).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tonic::{Code, Request, Status};
+
+use super::Service;
+use super::access::refuse;
+use super::grpc::Grpc;
+use crate::access::Caller;
+use crate::json::{self, Line, moment};
+use crate::limits::KEEP_ALIVE;
+use crate::pb::telemetry_server::Telemetry;
+use crate::pb::{self, pull_response};
+use crate::stream::{FRAME_HEAD_BYTES, Position, Token, frames};
+
+/// What an answer may be instead.
+struct Refused(Code, String);
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Self(status.code(), status.message().to_owned())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        refuse(false, self.0, self.1)
+    }
+}
+
+type Answer<T> = Result<T, Refused>;
+
+/// All paths.
+pub fn routes(service: Arc<Service>) -> Router {
+    let routes = Router::new()
+        .route("/api/session", get(session))
+        .route("/api/catalogue", get(catalogue))
+        .route("/api/properties", get(properties))
+        .route("/api/properties/{*name}", get(property))
+        .route("/api/streams", get(streams))
+        .route("/api/streams/{*name}", get(messages))
+        .route("/api/rpcs/{*name}", post(call));
+    routes.with_state(service)
+}
+
+/// A request of the gRPC service, of this caller.
+fn asked<T>(caller: Caller, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+async fn session(State(service): State<Arc<Service>>) -> Json<Value> {
+    Json(json!({ "session": service.session.to_string() }))
+}
+
+async fn catalogue(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Value>> {
+    let answer = Grpc(service).get_catalogue(asked(caller, pb::GetCatalogueRequest {})).await?;
+    Ok(Json(answer.into_inner().declarations.iter().map(json::declaration).collect()))
+}
+
+async fn streams(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Value>> {
+    let answer = Grpc(service).get_stream_descriptors(asked(caller, pb::GetStreamDescriptorsRequest {})).await?;
+    Ok(Json(answer.into_inner().stream_descriptors.into_iter().map(json::stream).collect()))
+}
+
+async fn evaluated(service: Arc<Service>, caller: Caller, names: Vec<String>) -> Answer<Vec<Value>> {
+    let answer = Grpc(service).get_properties(asked(caller, pb::GetPropertiesRequest { names })).await?;
+    let properties: Vec<_> = answer.into_inner().try_collect().await?;
+    Ok(properties.iter().map(json::property).collect())
+}
+
+async fn properties(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Vec<Value>>> {
+    Ok(Json(evaluated(service, caller, Vec::new()).await?))
+}
+
+async fn property(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Answer<Json<Option<Value>>> {
+    Ok(Json(evaluated(service, caller, vec![name]).await?.pop()))
+}
+
+/// A call has the word that it is JSON: a page that was led here can send other words to any host, and this one not.
+async fn call(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Response> {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        let text = "wanted content-type: application/json".to_owned();
+        return Ok((StatusCode::UNSUPPORTED_MEDIA_TYPE, text + "\n").into_response());
+    }
+    let bytes_max = service.places.limits().request_bytes;
+    let Ok(request) = axum::body::to_bytes(body, bytes_max).await else {
+        return Ok(
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("wanted a request of at most {bytes_max} bytes, in time\n")).into_response()
+        );
+    };
+    let request =
+        String::from_utf8(request.into()).map_err(|_| Refused(Code::InvalidArgument, "the request is no text".to_owned()))?;
+    let answer = Grpc(service).call(asked(caller, pb::CallRequest { name, json: request })).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer.into_inner().json).into_response())
+}
+
+/// What is wanted of a stream.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// From then on.
+    since: Option<String>,
+    /// Before then.
+    until: Option<String>,
+    /// Of each step of so long the last.
+    every: Option<String>,
+    /// From where an earlier request ended.
+    token: Option<String>,
+    /// The newest alone.
+    #[serde(default)]
+    latest: bool,
+    /// Also what comes.
+    #[serde(default)]
+    follow: bool,
+}
+
+impl Wanted {
+    fn request(self, name: String, last: Option<String>) -> Answer<pb::PullRequest> {
+        let wrong = |key: &str, why: String| Refused(Code::InvalidArgument, format!("{key}: {why}"));
+        let moment = |key, text: Option<String>| text.map_or(Ok(0), |text| moment(&text).map_err(|why| wrong(key, why)));
+        let every_ns = match self.every.map(|text| humantime::parse_duration(&text)) {
+            None => 0,
+            Some(every) => every.map_err(|_| wrong("every", "wanted a time such as 10s".to_owned()))?.as_nanos(),
+        };
+        Ok(pb::PullRequest {
+            stream: name,
+            head: true,
+            follow: self.follow,
+            latest: self.latest,
+            token: last.or(self.token).unwrap_or_default(),
+            since_ns: moment("since", self.since)?,
+            until_ns: moment("until", self.until)?,
+            every_ns: u64::try_from(every_ns).unwrap_or(u64::MAX),
+            ..Default::default()
+        })
+    }
+}
+
+async fn messages(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Answer<Response> {
+    let Query(wanted) = wanted.map_err(|rejection| Refused(Code::InvalidArgument, rejection.body_text()))?;
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let as_events = wanted.follow || text(header::ACCEPT).is_some_and(|accept| accept.starts_with("text/event-stream"));
+    let last = text(header::HeaderName::from_static("last-event-id")).filter(|last| !last.is_empty()).map(ToOwned::to_owned);
+    let request = wanted.request(name, last)?;
+    let answers = Grpc(service).pull(asked(caller, request)).await?.into_inner();
+    let items = answers.map(|answer| answer.and_then(items)).map_ok(|items| stream::iter(items).map(Ok::<_, Status>)).try_flatten();
+    Ok(if as_events { events(items).into_response() } else { array(items) })
+}
+
+/// One message, or one gap, in JSON; and the token with which what follows is asked for.
+struct Item {
+    is_gap: bool,
+    json: String,
+    token: String,
+}
+
+/// All of an answer.
+fn items(answer: pb::PullResponse) -> Result<Vec<Item>, Status> {
+    let position = |position: Option<pb::Position>| {
+        let pb::Position { sequence, offset } = position.unwrap_or_default();
+        Position { sequence, offset }
+    };
+    let stream =
+        |token: &str| token.parse::<Token>().map(|token| token.stream).map_err(|error| Status::internal(error.to_string()));
+    match answer.item {
+        Some(pull_response::Item::Gap(gap)) => {
+            let reason = match gap.reason() {
+                pb::GapReason::Expired => "expired",
+                pb::GapReason::Dropped => "dropped",
+                pb::GapReason::Restarted => "restarted",
+                pb::GapReason::Lost => "lost",
+                pb::GapReason::Unspecified => "",
+            };
+            let places = (position(gap.from), position(gap.to));
+            let json = json::gap(&stream(&gap.token)?, &gap.session, places, gap.messages_before, reason);
+            Ok(vec![Item { is_gap: true, json: json.to_string(), token: gap.token }])
+        }
+        Some(pull_response::Item::Chunk(chunk)) => {
+            let stream = stream(&chunk.token)?;
+            let session = chunk.session.parse().unwrap_or_default();
+            let (from, next) = (position(chunk.from), position(chunk.next));
+            let mut begins: Vec<_> = chunk.at.iter().copied().map(|at| position(Some(at))).collect();
+            let messages: Vec<_> = frames(&chunk.data).map_while(Result::ok).collect();
+            if begins.is_empty() {
+                let mut at = from;
+                begins.extend(messages.iter().map(|frame| {
+                    let begin = at;
+                    at.offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+                    begin
+                }));
+            }
+            let ends = begins.iter().copied().skip(1).chain([next]);
+            let item = |((frame, at), end): ((&crate::stream::Frame<'_>, &Position), Position)| {
+                let line = Line::new(&stream, Some((&chunk.session, *at)), frame.time_ns, frame.payload);
+                let json = line.and_then(|line| serde_json::to_string(&line).map_err(|error| error.to_string()));
+                let token = Token { session, stream: stream.clone(), at: end }.to_string();
+                json.map(|json| Item { is_gap: false, json, token }).map_err(Status::internal)
+            };
+            messages.iter().zip(&begins).zip(ends).map(item).collect()
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A list of all: what fails in the middle ends the connection, so that half a list is none.
+fn array(items: impl Stream<Item = Result<Item, Status>> + Send + 'static) -> Response {
+    let lines = items.enumerate().map(|(index, item)| {
+        let begin = if index == 0 { "[" } else { ",\n" };
+        item.map(|item| (index, format!("{begin}{}", item.json)))
+    });
+    let written = lines.map_ok(|(_, line)| Bytes::from(line));
+    // Whether there was none is known at the end.
+    let whole = stream::unfold((Box::pin(written), false, false), |(mut lines, any, ended)| async move {
+        if ended {
+            return None;
+        }
+        match lines.next().await {
+            Some(line) => Some((line, (lines, true, false))),
+            None => Some((Ok(Bytes::from_static(if any { b"]\n" } else { b"[]\n" })), (lines, any, true))),
+        }
+    });
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(whole)).into_response()
+}
+
+/// Server-sent events (HTML, section 9.2): a browser that lost its connection asks for what follows the last by its id.
+fn events(items: impl Stream<Item = Result<Item, Status>> + Send + 'static) -> impl IntoResponse {
+    let event = |item: Result<Item, Status>| {
+        let event = match item {
+            Ok(Item { is_gap: true, json, token }) => Event::default().event("gap").id(token).data(json),
+            Ok(Item { is_gap: false, json, token }) => Event::default().id(token).data(json),
+            Err(status) => Event::default().event("error").data(json!({ "error": status.message() }).to_string()),
+        };
+        future::ready(Ok::<_, Infallible>(event))
+    };
+    Sse::new(items.then(event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
