@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::meta::{Linked, MetaError, code};
 
 /// What was declared.
@@ -122,6 +123,8 @@ pub struct Declaration {
     pub(crate) scope: Scope,
     pub(crate) place: Option<Place>,
     pub(crate) shared: bool,
+    pub(crate) access: Option<Access>,
+    pub(crate) on_demand: bool,
     /// Whether its crate is compiled for its own tests.
     pub(crate) under_test: bool,
 }
@@ -129,10 +132,11 @@ pub struct Declaration {
 impl Declaration {
     /// What a macro wrote.
     pub(crate) fn read(record: &'static [u8], module: &'static [u8]) -> Result<Self, MetaError> {
-        let Linked { name, unit, description, package, version, file, line, shared } = Linked::read(record)?;
+        let Linked { name, unit, description, package, version, file, line, shared, access, on_demand } = Linked::read(record)?;
         let module = module.split(|byte| *byte == 0).next().and_then(|module| std::str::from_utf8(module).ok()).unwrap_or_default();
         let mut declaration = Self::new(name).with_unit(unit).with_description(description).with_scope(package, version);
         (declaration.place, declaration.shared) = (Some(Place { module, file, line }), shared);
+        (declaration.access, declaration.on_demand) = (access, on_demand);
         Ok(declaration)
     }
 
@@ -147,6 +151,8 @@ impl Declaration {
             scope: Scope { name: Cow::Borrowed("runtime"), version: Cow::Borrowed("") },
             place: None,
             shared: false,
+            access: None,
+            on_demand: false,
             under_test: false,
         }
     }
@@ -169,6 +175,20 @@ impl Declaration {
     #[must_use]
     pub fn with_scope(mut self, name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static, str>>) -> Self {
         self.scope = Scope { name: name.into(), version: version.into() };
+        self
+    }
+
+    /// Says who may read or call what is declared.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Has an event emitted only while somebody wants it: see [`Event::is_on`](crate::Event::is_on). Nothing else can be on demand.
+    #[must_use]
+    pub fn on_demand(mut self) -> Self {
+        self.on_demand = true;
         self
     }
 
@@ -195,6 +215,16 @@ impl Declaration {
     /// Whether other crates may declare the name as well: `shared = true`.
     pub fn is_shared(&self) -> bool {
         self.shared
+    }
+
+    /// Who may read or call what is declared; none where the declaration does not say, and the program's settings alone hold.
+    pub fn access(&self) -> Option<Access> {
+        self.access
+    }
+
+    /// Whether it is an event that is emitted only while somebody wants it.
+    pub fn is_on_demand(&self) -> bool {
+        self.on_demand
     }
 
     /// Where it stands in the source; none for a declaration made at run time.
