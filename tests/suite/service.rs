@@ -254,6 +254,22 @@ async fn json_that_is_not_as_wanted_is_an_invalid_argument_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_tells_access_and_demand_as_they_are_declared() {
+    let running = start(config());
+    running.telemetry().event::<u32>(Declaration::new("svc_on_demand").on_demand()).expect("declared");
+    let catalogue = client(&running).await.catalogue().await.expect("an answer");
+    for (name, access, on_demand) in [
+        ("decl_disabled", "disabled", true),
+        ("decl_restricted", "restricted", false),
+        ("svc_on_demand", "", true),
+        ("svc_bytes", "", false),
+    ] {
+        let found = catalogue.iter().find(|declaration| declaration.name == name).expect("it is listed");
+        assert_eq!((found.access.as_str(), found.on_demand), (access, on_demand), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_of_every_type_reach_a_client() {
     let running = start(config());
     BYTES.set(vec![0, 255, 16]);

@@ -220,21 +220,32 @@ fn declaration_json(declaration: &pb::Declaration) -> Value {
         "scope": scope.name, "version": scope.version, "module": declaration.module, "file": declaration.file,
         "line": declaration.line, "interval_ms": declaration.interval_ms, "failures": declaration.failures,
         "last_failure": declaration.last_failure,
-        "schema": serde_json::from_str::<Value>(&declaration.schema).ok(),
+        "access": (!declaration.access.is_empty()).then_some(&declaration.access), "on_demand": declaration.on_demand,
+        "schema": parsed(&declaration.schema), "request_schema": parsed(&declaration.request_schema),
+        "response_schema": parsed(&declaration.response_schema),
     })
 }
 
-/// The schema of one event or snapshot.
+/// A schema; none where the text is empty.
+fn parsed(schema: &str) -> Option<Value> {
+    serde_json::from_str(schema).ok()
+}
+
+/// The schema of one event or snapshot, or those of an rpc.
 async fn schema(client: &Client, name: &str) -> Result<(), CliError> {
     let all = client.catalogue().await?;
     let named = |declaration: &&pb::Declaration| declaration.kind != "collector" && declaration.name.eq_ignore_ascii_case(name);
     let declared = all.iter().find(named);
     let declared =
         declared.ok_or_else(|| CliError::Other(format!("nothing is called \"{name}\": `telemetry catalogue` lists all")))?;
-    let schema: Value = serde_json::from_str(&declared.schema).map_err(|_| {
+    let schema = match (parsed(&declared.request_schema), parsed(&declared.response_schema)) {
+        (None, None) => parsed(&declared.schema),
+        (request, response) => Some(json!({ "request": request, "response": response })),
+    };
+    let schema = schema.ok_or_else(|| {
         CliError::Other(format!(
-            "the {} \"{}\" has no schema: wanted an event or a snapshot of a type that derives `schemars::JsonSchema`, in a program \
-             with telemetry-core's feature `schemars`",
+            "the {} \"{}\" has no schema: wanted an event, a snapshot or an rpc of types that derive `schemars::JsonSchema`, in a \
+             program with telemetry-core's feature `schemars`",
             declared.kind, declared.name
         ))
     })?;

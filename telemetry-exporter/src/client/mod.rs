@@ -11,6 +11,7 @@ pub use error::ClientError;
 pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
+use telemetry_core::Caller;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
@@ -21,6 +22,9 @@ use crate::pb::{self};
 const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 << 10);
 
 /// A connection to the telemetry of a program.
+///
+/// An rpc that this program knows the declaration of is called with its types: `FIND_PEER.call(&client, &request).await`, as
+/// [`Rpc::call`](telemetry_core::Rpc::call) tells.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -146,6 +150,15 @@ impl Client {
             }
         }
         Ok(latest)
+    }
+}
+
+impl Caller for Client {
+    type Error = ClientError;
+
+    async fn call(&self, name: &str, json: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        let json = String::from_utf8(json).map_err(|error| ClientError::Request(format!("it is no text: {error}")))?;
+        Ok(Self::call(self, name, &json).await?.into_bytes())
     }
 }
 
