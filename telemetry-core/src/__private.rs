@@ -6,14 +6,15 @@ pub use linkme;
 
 pub use crate::element::{self, CollectorPart, Element};
 pub use crate::event::EventType;
-pub use crate::expand::{declared, metric, record, schema, taken};
+pub use crate::expand::{declared, metric, record, schema, schemas, taken};
 pub use crate::meta::code;
 pub use crate::metric::{Metric, MetricSource, ObservedFn, ObservedType, Options, Part, Reader, Written, initial, read};
 pub use crate::property::{ComputedType, PropertyFn, PropertyType};
 pub use crate::registry::TELEMETRY_DECLARATIONS_V1;
 pub use crate::rpc::{Answered, Asked, RpcFn, RpcType, boxed};
-pub use crate::schema::{Described, Undescribed, probe};
+pub use crate::schema::{Described, Undescribed, probe, probe_request, probe_response};
 pub use crate::snapshot::{Captured, SnapshotFn, SnapshotType};
+pub use crate::switch::Wanted;
 pub use crate::write::{LabelMeta, Meta, encode_labels, labels_size};
 
 use crate::label::Label;

@@ -1,29 +1,42 @@
-//! Who may ask for what is declared: a word of the declaration, which a service judges its callers by.
+//! Who may read or call what is declared, as far as its declaration says.
+//!
+//! Not here: who somebody is, and what a server makes of what is said.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Who may ask for something. Of two the later is the stricter.
+use crate::write::ACCESS;
+
+/// Who may read or call what is declared. The later is the stricter.
+///
+/// ```
+/// use telemetry_core::{Access, Property, property};
+///
+/// /// Where the keys of this node are.
+/// #[property(name = "doc_key_path", access = "restricted")]
+/// static KEY_PATH: Property<String>;
+///
+/// assert_eq!("restricted".parse(), Ok(Access::Restricted));
+/// assert!(Access::Disabled > Access::Restricted && Access::Restricted > Access::Public);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Access {
-    /// Whoever reaches the service.
+    /// Everybody who reaches the server.
     #[default]
     Public,
-    /// Those whom the program lists: peers, holders of tokens or of certificates.
+    /// Those whom the program knows.
     Restricted,
-    /// Nobody: to a client it is as if it were not declared.
+    /// Nobody.
     Disabled,
 }
 
 impl Access {
-    /// The word that declarations and settings say.
+    const ALL: [Self; 3] = [Self::Public, Self::Restricted, Self::Disabled];
+
+    /// The word that declarations and the catalogue use.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Restricted => "restricted",
-            Self::Disabled => "disabled",
-        }
+        ACCESS[self as usize]
     }
 }
 
@@ -33,23 +46,37 @@ impl fmt::Display for Access {
     }
 }
 
-/// A word that is no [`Access`].
+/// A text that is no [`Access`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessError(String);
 
+impl FromStr for Access {
+    type Err = AccessError;
+
+    fn from_str(text: &str) -> Result<Self, AccessError> {
+        Self::ALL.into_iter().find(|access| access.as_str() == text).ok_or_else(|| AccessError(text.to_owned()))
+    }
+}
+
 impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wanted \"public\", \"restricted\" or \"disabled\", found \"{}\"", self.0)
+        let (text, [public, restricted, disabled]) = (&self.0, ACCESS);
+        write!(f, "unknown access \"{text}\": wanted \"{public}\", \"{restricted}\" or \"{disabled}\"")
     }
 }
 
 impl std::error::Error for AccessError {}
 
-impl FromStr for Access {
-    type Err = AccessError;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
 
-    fn from_str(word: &str) -> Result<Self, AccessError> {
-        let all = [Self::Public, Self::Restricted, Self::Disabled];
-        all.into_iter().find(|access| access.as_str() == word).ok_or_else(|| AccessError(word.to_owned()))
+    #[test]
+    fn each_word_is_read_as_it_is_written_and_no_other_is() {
+        for access in Access::ALL {
+            assert_eq!(access.as_str().parse(), Ok(access));
+        }
+        let error = "Public".parse::<Access>().expect_err("words are in lower case");
+        assert_eq!(error.to_string(), "unknown access \"Public\": wanted \"public\", \"restricted\" or \"disabled\"");
     }
 }

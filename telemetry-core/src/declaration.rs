@@ -124,6 +124,7 @@ pub struct Declaration {
     pub(crate) place: Option<Place>,
     pub(crate) shared: bool,
     pub(crate) access: Option<Access>,
+    pub(crate) on_demand: bool,
     /// Whether its crate is compiled for its own tests.
     pub(crate) under_test: bool,
 }
@@ -131,10 +132,11 @@ pub struct Declaration {
 impl Declaration {
     /// What a macro wrote.
     pub(crate) fn read(record: &'static [u8], module: &'static [u8]) -> Result<Self, MetaError> {
-        let Linked { name, unit, description, package, version, file, line, shared } = Linked::read(record)?;
+        let Linked { name, unit, description, package, version, file, line, shared, access, on_demand } = Linked::read(record)?;
         let module = module.split(|byte| *byte == 0).next().and_then(|module| std::str::from_utf8(module).ok()).unwrap_or_default();
         let mut declaration = Self::new(name).with_unit(unit).with_description(description).with_scope(package, version);
         (declaration.place, declaration.shared) = (Some(Place { module, file, line }), shared);
+        (declaration.access, declaration.on_demand) = (access, on_demand);
         Ok(declaration)
     }
 
@@ -150,6 +152,7 @@ impl Declaration {
             place: None,
             shared: false,
             access: None,
+            on_demand: false,
             under_test: false,
         }
     }
@@ -175,6 +178,20 @@ impl Declaration {
         self
     }
 
+    /// Says who may read or call what is declared.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Has an event emitted only while somebody wants it: see [`Event::is_on`](crate::Event::is_on). Nothing else can be on demand.
+    #[must_use]
+    pub fn on_demand(mut self) -> Self {
+        self.on_demand = true;
+        self
+    }
+
     /// The name, as it was written.
     pub fn name(&self) -> &str {
         &self.name
@@ -195,21 +212,19 @@ impl Declaration {
         &self.scope
     }
 
-    /// The same, asked for by these alone.
-    #[must_use]
-    pub fn with_access(mut self, access: Access) -> Self {
-        self.access = Some(access);
-        self
+    /// Whether other crates may declare the name as well: `shared = true`.
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 
-    /// Who may ask for it, where the declaration says so.
+    /// Who may read or call what is declared; none where the declaration does not say, and the program's settings alone hold.
     pub fn access(&self) -> Option<Access> {
         self.access
     }
 
-    /// Whether other crates may declare the name as well: `shared = true`.
-    pub fn is_shared(&self) -> bool {
-        self.shared
+    /// Whether it is an event that is emitted only while somebody wants it.
+    pub fn is_on_demand(&self) -> bool {
+        self.on_demand
     }
 
     /// Where it stands in the source; none for a declaration made at run time.

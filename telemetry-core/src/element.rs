@@ -12,8 +12,9 @@ use crate::meta::{MetaError, code};
 use crate::metric::{MetricSource, Of, Part, Written, part};
 use crate::property::PropertySource;
 use crate::rpc::RpcSource;
-use crate::schema::Schema;
+use crate::schema::{Schema, Schemas};
 use crate::snapshot::SnapshotSource;
+use crate::switch::{Switch, Wanted};
 use crate::write::UNDER_TEST;
 
 /// One declaration of the program.
@@ -35,10 +36,12 @@ enum Behind {
     /// With the code of its kind.
     Metric(u8, &'static dyn MetricSource),
     Property(&'static dyn PropertySource),
-    Event(Schema),
+    /// With its switch, where it is emitted on demand.
+    Event(Schema, Option<&'static Wanted>),
     /// With its interval in milliseconds.
     Snapshot(Schema, u64, &'static dyn SnapshotSource),
-    Rpc(&'static dyn RpcSource),
+    /// With the schemas of request and response.
+    Rpc(Schema, Schema, &'static dyn RpcSource),
     Collector(fn()),
 }
 
@@ -46,21 +49,23 @@ impl Element {
     /// The declaration. Cost: the first time the reading of the record, later a load.
     pub fn entry(&'static self) -> &'static Entry {
         self.entry.get_or_init(|| {
-            let (kind, item, schema): (_, _, Option<Schema>) = match self.behind {
+            let (kind, item, schemas) = match self.behind {
                 Behind::Metric(code, metric) => {
-                    (Kind::Metric(MetricKind::of_code(code)), Item::Metric(Source::Linked(metric)), None)
+                    (Kind::Metric(MetricKind::of_code(code)), Item::Metric(Source::Linked(metric)), Schemas::Unknown)
                 }
-                Behind::Property(property) => (Kind::Property, Item::Property(Source::Linked(property)), None),
-                Behind::Event(schema) => (Kind::Event, Item::Event, Some(schema)),
+                Behind::Property(property) => (Kind::Property, Item::Property(Source::Linked(property)), Schemas::Unknown),
+                Behind::Event(schema, wanted) => (Kind::Event, Item::Event(wanted.map(Switch::Linked)), Schemas::Told(schema)),
                 Behind::Snapshot(schema, ms, snapshot) => {
                     let every = Duration::from_millis(ms);
-                    (Kind::Snapshot { every }, Item::Snapshot(Source::Linked(snapshot)), Some(schema))
+                    (Kind::Snapshot { every }, Item::Snapshot(Source::Linked(snapshot)), Schemas::Told(schema))
                 }
-                Behind::Rpc(rpc) => (Kind::Rpc, Item::Rpc(Source::Linked(rpc)), None),
-                Behind::Collector(run) => (Kind::Collector, Item::Collector(run), None),
+                Behind::Rpc(request, response, rpc) => {
+                    (Kind::Rpc, Item::Rpc(Source::Linked(rpc)), Schemas::Called { request, response })
+                }
+                Behind::Collector(run) => (Kind::Collector, Item::Collector(run), Schemas::Unknown),
             };
             let declaration = self.read().unwrap_or_else(|_| Declaration::new("")); // `validate` tells
-            Entry::new(declaration, kind, item).with_schema(schema)
+            Entry::new(declaration, kind, item).with_schemas(schemas)
         })
     }
 
@@ -96,7 +101,7 @@ macro_rules! element {
 
 element!(metric(source: &'static P::Source) where MetricSource, Behind::Metric(P::KIND, source));
 element!(property(source: &'static P::Source) where PropertySource, Behind::Property(source));
-element!(event(schema: Schema), Behind::Event(schema));
+element!(event(schema: Schema, wanted: Option<&'static Wanted>), Behind::Event(schema, wanted));
 element!(snapshot(source: &'static P::Source, every_ms: u64, schema: Schema) where SnapshotSource, Behind::Snapshot(schema, every_ms, source));
-element!(rpc(source: &'static P::Source) where RpcSource, Behind::Rpc(source));
+element!(rpc(source: &'static P::Source, schemas: (Schema, Schema)) where RpcSource, Behind::Rpc(schemas.0, schemas.1, source));
 element!(collector(run: fn()), Behind::Collector(run));

@@ -10,8 +10,9 @@ use crate::declaration::{Declaration, Kind};
 use crate::metric::MetricSource;
 use crate::property::PropertySource;
 use crate::rpc::RpcSource;
-use crate::schema::Schema;
+use crate::schema::Schemas;
 use crate::snapshot::SnapshotSource;
+use crate::switch::{Switch, SwitchedOn};
 use crate::turn::Turn;
 
 /// A reference for the length of the program, or one that is owned.
@@ -35,7 +36,8 @@ impl<T: ?Sized> Deref for Source<T> {
 pub(crate) enum Item {
     Metric(Source<dyn MetricSource>),
     Property(Source<dyn PropertySource>),
-    Event,
+    /// With its switch, where it is emitted on demand.
+    Event(Option<Switch>),
     Snapshot(Source<dyn SnapshotSource>),
     Rpc(Source<dyn RpcSource>),
     Collector(fn()),
@@ -46,7 +48,7 @@ pub struct Entry {
     pub(crate) declaration: Declaration,
     pub(crate) kind: Kind,
     pub(crate) item: Item,
-    schema: Option<Schema>,
+    schemas: Schemas,
     /// Of its callback.
     pub(crate) turn: Turn,
     failures: AtomicU64,
@@ -58,11 +60,11 @@ pub struct Entry {
 impl Entry {
     pub(crate) fn new(declaration: Declaration, kind: Kind, item: Item) -> Self {
         let (failures, last_failure, slot) = (AtomicU64::new(0), Mutex::new(None), AtomicUsize::new(0));
-        Self { declaration, kind, item, schema: None, turn: Turn::default(), failures, last_failure, slot }
+        Self { declaration, kind, item, schemas: Schemas::Unknown, turn: Turn::default(), failures, last_failure, slot }
     }
 
-    pub(crate) fn with_schema(mut self, schema: Option<Schema>) -> Self {
-        self.schema = schema;
+    pub(crate) fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.schemas = schemas;
         self
     }
 
@@ -84,7 +86,38 @@ impl Entry {
     /// The JSON schema of what an event or a snapshot is of; none where its type does not derive `schemars::JsonSchema`, where the
     /// feature `schemars` is off, and for what was declared at run time.
     pub fn schema(&self) -> Option<serde_json::Value> {
-        self.schema.and_then(|schema| schema())
+        match self.schemas {
+            Schemas::Told(schema) => schema(),
+            _ => None,
+        }
+    }
+
+    /// The JSON schema of what an rpc takes, under the same terms as [`schema`](Self::schema).
+    pub fn request_schema(&self) -> Option<serde_json::Value> {
+        match self.schemas {
+            Schemas::Called { request, .. } => request(),
+            _ => None,
+        }
+    }
+
+    /// The JSON schema of what an rpc answers, under the same terms as [`schema`](Self::schema).
+    pub fn response_schema(&self) -> Option<serde_json::Value> {
+        match self.schemas {
+            Schemas::Called { response, .. } => response(),
+            _ => None,
+        }
+    }
+
+    /// Switches an event on that is emitted on demand, until what is returned is dropped; none where it is no such event.
+    pub fn switch_on(&self) -> Option<SwitchedOn> {
+        self.switch().map(Switch::on)
+    }
+
+    pub(crate) fn switch(&self) -> Option<&Switch> {
+        match &self.item {
+            Item::Event(switch) => switch.as_ref(),
+            _ => None,
+        }
     }
 
     /// The source of a property.

@@ -52,6 +52,13 @@ pub enum DeclareError {
         /// Where it is declared.
         place: String,
     },
+    /// Something other than an event is declared on demand.
+    OnDemand {
+        /// The name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
     /// The library's own declarations are absent: the linker lost the slice, and the user's are absent too.
     NotLinked,
 }
@@ -75,6 +82,7 @@ impl fmt::Display for DeclareError {
             Self::Reserved { name, place } => {
                 write!(f, "\"{name}\" at {place} is the name of the stream of all metrics: wanted another one")
             }
+            Self::OnDemand { name, kind } => write!(f, "the {kind} \"{name}\" is declared on demand: wanted an event"),
             Self::NotLinked => f.write_str(
                 "no declarations are linked into this program, not even the library's own: \
                  wanted a linker that keeps the section of linkme's distributed slices (a static library needs whole-archive)",
@@ -98,3 +106,34 @@ impl std::error::Error for DeclareError {
         }
     }
 }
+
+/// Why an event was not switched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SwitchError {
+    /// Nothing has this name.
+    Undeclared(String),
+    /// What has this name is no event that is emitted on demand.
+    NotOnDemand {
+        /// The name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
+}
+
+impl fmt::Display for SwitchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undeclared(name) => write!(f, "nothing is called \"{name}\": wanted an event that is declared `on_demand`"),
+            Self::NotOnDemand { name, kind: "event" } => {
+                write!(f, "the event \"{name}\" is always on: wanted one that is declared `on_demand`")
+            }
+            Self::NotOnDemand { name, kind } => {
+                write!(f, "\"{name}\" is of kind {kind}: wanted an event that is declared `on_demand`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SwitchError {}

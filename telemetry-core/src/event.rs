@@ -14,6 +14,7 @@ use crate::json;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::meta::code;
 use crate::metric::{Of, Part, Written, part};
+use crate::switch::Wanted;
 
 /// A typed record that is emitted at any time.
 ///
@@ -35,6 +36,22 @@ use crate::metric::{Of, Part, Written, part};
 ///
 /// PINGS.emit(&Ping { peer: "a".into(), rtt_us: 120 });
 /// ```
+///
+/// An event that is too much to be emitted always is declared `on_demand`. It is off until somebody wants it: the program by
+/// `Telemetry::switch_on`, or an exporter by [`Entry::switch_on`] for whom it serves. `emit` returns then after one load.
+///
+/// ```
+/// use telemetry_core::{Event, event};
+///
+/// /// Each message, with all that is in it.
+/// #[event(name = "doc_messages", on_demand)]
+/// static MESSAGES: Event<String>;
+///
+/// if MESSAGES.is_on() {
+///     MESSAGES.emit(&"what takes long to write".repeat(1_000));
+/// }
+/// # assert!(!MESSAGES.is_on());
+/// ```
 pub struct Event<T> {
     place: Place,
     record: PhantomData<fn(&T)>,
@@ -42,7 +59,8 @@ pub struct Event<T> {
 
 enum Place {
     Undeclared,
-    Linked(&'static Element),
+    /// With its switch, where it is emitted on demand.
+    Linked(&'static Element, Option<&'static Wanted>),
     Runtime(EntryRef, Arc<Hub>),
 }
 
@@ -93,6 +111,18 @@ impl<T> Event<T> {
     pub(crate) fn runtime(entry: Arc<Entry>, hub: Arc<Hub>) -> Self {
         Self { place: Place::Runtime(EntryRef::Runtime(entry), hub), record: PhantomData }
     }
+
+    /// Whether a record that is emitted now goes anywhere: always, but for an event that is emitted on demand and wanted by nobody.
+    ///
+    /// It is for who finds a record costly to make. Cost: one load of an event on demand, none of a static that is none.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        match &self.place {
+            Place::Undeclared => true, // and counted
+            Place::Linked(_, wanted) => wanted.is_none_or(Wanted::is_on),
+            Place::Runtime(entry, _) => entry.switch().is_none_or(|switch| switch.is_on()),
+        }
+    }
 }
 
 /// A type that `#[event]` may stand on.
@@ -112,9 +142,9 @@ impl<T: Serialize + 'static> EventType for Event<T> {
 part!(<T> static Event<T>, (), code::EVENT, Event::new(), T);
 
 impl<T, const FIELDS: usize, const MODULE: usize> Written<FIELDS, Of<Event<T>, (), { code::EVENT }>, MODULE> {
-    /// The event with its element of the registry.
-    pub const fn completed(&self, mut event: Event<T>, element: &'static Element) -> Event<T> {
-        let undeclared = std::mem::replace(&mut event.place, Place::Linked(element));
+    /// The event with its element of the registry, and its switch where it is emitted on demand.
+    pub const fn completed(&self, mut event: Event<T>, element: &'static Element, wanted: Option<&'static Wanted>) -> Event<T> {
+        let undeclared = std::mem::replace(&mut event.place, Place::Linked(element, wanted));
         std::mem::forget(undeclared); // `Undeclared` owns nothing, and a `const fn` cannot drop
         event
     }
@@ -122,7 +152,14 @@ impl<T, const FIELDS: usize, const MODULE: usize> Written<FIELDS, Of<Event<T>, (
 
 impl<T: Serialize> Event<T> {
     /// Writes the record, with the current time, to the event's stream.
+    #[inline]
     pub fn emit(&self, record: &T) {
+        if self.is_on() {
+            self.emit_wanted(record);
+        }
+    }
+
+    fn emit_wanted(&self, record: &T) {
         let written = BUFFER.try_with(|buffer| match buffer.try_borrow_mut() {
             Ok(mut buffer) => {
                 self.emit_through(record, &mut buffer.bytes);
@@ -145,7 +182,7 @@ impl<T: Serialize> Event<T> {
         } else {
             match &self.place {
                 Place::Undeclared => EVENTS_DROPPED.with(EventLoss::Undeclared).inc(),
-                Place::Linked(element) => match global_hub() {
+                Place::Linked(element, _) => match global_hub() {
                     Some(hub) => hub.emit(&EntryRef::Linked(element.entry()), buffer),
                     None => EVENTS_DROPPED.with(EventLoss::Forked).inc(),
                 },
@@ -161,6 +198,7 @@ mod tests {
     use crate::declaration::{Declaration, Kind};
     use crate::entry::Item;
     use crate::hub::{Attachment, Sink};
+    use crate::switch::Switch;
     use parking_lot::Mutex;
 
     #[derive(Default)]
@@ -173,7 +211,7 @@ mod tests {
     }
 
     fn declared<T>(name: &'static str, hub: &Arc<Hub>) -> Event<T> {
-        Event::runtime(Arc::new(Entry::new(Declaration::new(name), Kind::Event, Item::Event)), Arc::clone(hub))
+        Event::runtime(Arc::new(Entry::new(Declaration::new(name), Kind::Event, Item::Event(None))), Arc::clone(hub))
     }
 
     fn attached(hub: &Arc<Hub>) -> (Arc<Kept>, Attachment) {
@@ -191,6 +229,35 @@ mod tests {
             assert!(!self.1, "serialised enough");
             serializer.serialize_str("outer")
         }
+    }
+
+    /// Tells when it is serialised.
+    struct Told<'a>(&'a Mutex<u32>);
+
+    impl Serialize for Told<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            *self.0.lock() += 1;
+            serializer.serialize_u32(*self.0.lock())
+        }
+    }
+
+    #[test]
+    fn an_event_on_demand_is_neither_serialised_nor_kept_while_nobody_wants_it() {
+        let hub = Arc::<Hub>::default();
+        let (kept, _attached) = attached(&hub);
+        let (declaration, item) = (Declaration::new("costly").on_demand(), Item::Event(Some(Switch::runtime())));
+        let entry = Arc::new(Entry::new(declaration, Kind::Event, item));
+        let (event, serialised) = (Event::runtime(Arc::clone(&entry), Arc::clone(&hub)), Mutex::new(0));
+        event.emit(&Told(&serialised));
+        assert!(!event.is_on());
+        let (first, second) = (entry.switch_on(), entry.switch_on());
+        drop(first.expect("it is on demand"));
+        assert!(event.is_on());
+        event.emit(&Told(&serialised));
+        drop(second);
+        event.emit(&Told(&serialised));
+        assert_eq!((event.is_on(), *serialised.lock()), (false, 1));
+        assert_eq!(*kept.0.lock(), ["costly 1"]);
     }
 
     #[test]

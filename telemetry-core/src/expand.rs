@@ -98,6 +98,17 @@ macro_rules! __telemetry_schema {
     }};
 }
 
+/// What tells the schemas of what the rpc of a record takes and answers.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __telemetry_schemas {
+    ($record:ident) => {{
+        #[allow(unused_imports)] // one of them is
+        use $crate::__private::{Described as _, Undescribed as _};
+        (|| (&$crate::__private::probe_request(&$record)).schema(), || (&$crate::__private::probe_response(&$record)).schema())
+    }};
+}
+
 /// What finds a name when another crate declares it: a symbol that a program can have once, whose name is what the linker says then.
 ///
 /// It is in a group (COMDAT) of its package and crate, of which the linker keeps one, so that two versions of a crate do not disturb each other, nor a
@@ -156,4 +167,6 @@ cfg_select! {
     _ => { pub use crate::__telemetry_untaken as taken; }
 }
 
-pub use crate::{__telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema};
+pub use crate::{
+    __telemetry_metric as metric, __telemetry_record as record, __telemetry_schema as schema, __telemetry_schemas as schemas,
+};

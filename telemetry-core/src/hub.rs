@@ -279,7 +279,7 @@ mod tests {
     use std::thread;
 
     fn entry(name: &'static str) -> EntryRef {
-        EntryRef::Runtime(Arc::new(Entry::new(Declaration::new(name), Kind::Event, Item::Event)))
+        EntryRef::Runtime(Arc::new(Entry::new(Declaration::new(name), Kind::Event, Item::Event(None))))
     }
 
     /// Keeps the numbers it is given, by declaration, and counts how often it is asked.

@@ -34,8 +34,8 @@ telemetry_macros::shared_modules!();
 mod expand;
 pub mod limits;
 pub mod clock;
-pub mod meta;
 mod access;
+pub mod meta;
 mod declaration;
 pub mod prometheus;
 mod error;
@@ -53,9 +53,11 @@ mod frame;
 mod metric;
 mod property;
 mod snapshot;
+mod call;
 mod rpc;
 mod schema;
 mod turn;
+mod switch;
 mod entry;
 #[doc(hidden)]
 pub mod element;
@@ -80,9 +82,10 @@ pub use __private::{
     Answered, Asked, Captured, ComputedType, EventType, Metric, ObservedType, PropertyType, RpcType, SnapshotType,
 };
 pub use access::{Access, AccessError};
+pub use call::{CallError, Caller, call};
 pub use declaration::{Declaration, Kind, MetricKind, Place, Scope};
 pub use entry::{Entry, EntryRef};
-pub use error::DeclareError;
+pub use error::{DeclareError, SwitchError};
 pub use event::Event;
 pub use hub::{Attachment, Outlet, Sink};
 pub use label::{Label, LabelSet};
@@ -98,6 +101,7 @@ pub use property::{Property, PropertySource, PropertyValue};
 pub use registry::Registry;
 pub use rpc::{Answer, Rpc, RpcCode, RpcError, RpcSource, Serving};
 pub use snapshot::{Provider, Snapshot, SnapshotSource};
+pub use switch::SwitchedOn;
 #[cfg(feature = "otel")]
 pub use telemetry::{Telemetry, TelemetryBuilder};
 pub use telemetry_macros::{Labels, collector, event, metric, property, rpc, snapshot};

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::access::Access;
 use crate::write::{BEGIN_BYTES, HEAD_BYTES, UNDER_TEST, checksum, tag};
 pub use crate::write::{FIELDS_BYTES_MAX, MAGIC, SECTION_ELF, SECTION_MACHO, SECTION_PE, VERSION};
 
@@ -58,6 +59,10 @@ pub struct Record {
     pub every_ms: Option<u64>,
     /// Whether other crates may declare the name as well.
     pub shared: bool,
+    /// Who may read or call it, where the declaration says so.
+    pub access: Option<Access>,
+    /// Whether it is an event that is emitted only while somebody wants it.
+    pub on_demand: bool,
     /// Whether its crate is compiled for its own tests.
     pub under_test: bool,
 }
@@ -135,6 +140,8 @@ impl Record {
             tag::BOUND => self.bounds.push(f64::from_bits(u64::from_le_bytes(number(tag, value)?))),
             tag::EVERY => self.every_ms = Some(u64::from_le_bytes(number(tag, value)?)),
             tag::SHARED => self.shared = true,
+            tag::ACCESS => self.access = Some(access(tag, value)?),
+            tag::ON_DEMAND => self.on_demand = true,
             tag::LABEL => self.labels.push((text(tag, value)?, Vec::new())),
             tag::LABEL_VALUE => match self.labels.last_mut() {
                 Some((_, values)) => values.push(text(tag, value)?),
@@ -206,6 +213,10 @@ fn borrowed(tag: u8, value: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(value).map_err(|_| format!("field {tag} is no text"))
 }
 
+fn access(tag: u8, value: &[u8]) -> Result<Access, String> {
+    borrowed(tag, value)?.parse().map_err(|error| format!("field {tag}: {error}"))
+}
+
 fn number<const N: usize>(tag: u8, value: &[u8]) -> Result<[u8; N], String> {
     value.try_into().map_err(|_| format!("field {tag} has {} bytes, wanted {N}", value.len()))
 }
@@ -221,6 +232,8 @@ pub(crate) struct Linked {
     pub file: &'static str,
     pub line: u32,
     pub shared: bool,
+    pub access: Option<Access>,
+    pub on_demand: bool,
 }
 
 impl Linked {
@@ -246,6 +259,8 @@ impl Linked {
             tag::FILE => self.file = borrowed(tag, value)?,
             tag::LINE => self.line = u32::from_le_bytes(number(tag, value)?),
             tag::SHARED => self.shared = true,
+            tag::ACCESS => self.access = Some(access(tag, value)?),
+            tag::ON_DEMAND => self.on_demand = true,
             _ => {}
         }
         Ok(())
@@ -270,6 +285,8 @@ mod tests {
         bounds: Some(BOUNDS),
         every_ms: Some(60_000),
         shared: true,
+        access: "restricted",
+        on_demand: true,
     };
     static FIELDS: [u8; META.size()] = META.encode();
     const LABELS: &[LabelMeta] = &[
@@ -301,13 +318,25 @@ mod tests {
             ("route".to_owned(), Vec::new()),
         ];
         assert_eq!((record.labels.as_slice(), record.bounds.as_slice(), record.every_ms), (&labels[..], BOUNDS, Some(60_000)));
-        assert!(record.shared);
+        assert_eq!((record.shared, record.access, record.on_demand), (true, Some(Access::Restricted), true));
         let linked = Linked::read(&FIELDS).expect("it is whole");
         assert_eq!(
             (linked.name, linked.unit, linked.file, linked.line, linked.shared),
             ("calls", "{call}", "src/calls.rs", 42, true)
         );
+        assert_eq!((linked.access, linked.on_demand), (Some(Access::Restricted), true));
         assert_eq!(Record::read_all(&[0; 100]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_a_declaration_does_not_say_takes_no_bytes_and_an_access_that_is_none_is_told() {
+        let silent = Meta { access: "", on_demand: false, ..META };
+        assert_eq!(META.size() - silent.size(), 5 + "restricted".len() + 5, "two fields");
+        let read = |meta: &Meta| Record::read_all(&write::record(meta, code::EVENT, &[], "m"));
+        let records = read(&silent).expect("it is whole");
+        assert_eq!((records[0].access, records[0].on_demand), (None, false));
+        let error = read(&Meta { access: "secret", ..META }).expect_err("no such access").to_string();
+        assert!(error.contains("unknown access \"secret\": wanted \"public\""), "{error}");
     }
 
     #[test]

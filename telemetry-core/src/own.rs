@@ -37,6 +37,8 @@ const fn own(name: &'static str, unit: &'static str, description: &'static str, 
         bounds: None,
         every_ms: None,
         shared: false,
+        access: "",
+        on_demand: false,
     }
 }
 

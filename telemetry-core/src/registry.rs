@@ -60,6 +60,9 @@ impl Registry {
         if matches!(entry.kind, Kind::Snapshot { every } if every.is_zero()) {
             return Err(DeclareError::Interval(declaration.name().to_owned()));
         }
+        if declaration.is_on_demand() && entry.kind != Kind::Event {
+            return Err(DeclareError::OnDemand { name: declaration.name().to_owned(), kind: entry.kind.as_str() });
+        }
         validate::reserved(&entry)?;
         let mut runtime = self.runtime.write();
         let same = |other: &&Entry| other.kind != Kind::Collector && other.name().eq_ignore_ascii_case(declaration.name());

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::call::{self, CallError, Caller};
 use crate::meta::code;
-use crate::metric::{Of, Part, part};
+use crate::metric::{Of, Part, Written, part};
 
 /// Why an rpc gave no answer, in the words of gRPC's status codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ type Handler<Request, Response> =
 /// async fn negate(number: i64) -> Result<i64, RpcError> { Ok(-number) }
 /// ```
 pub struct Rpc<Request, Response> {
+    /// None where no macro declares it.
+    name: Option<&'static str>,
     handler: Mutex<Option<Handler<Request, Response>>>,
 }
 
@@ -118,7 +121,7 @@ impl<Request, Response> Rpc<Request, Response> {
     /// An rpc that nobody serves yet.
     #[allow(clippy::new_without_default)] // only a macro makes a useful one
     pub const fn new() -> Self {
-        Self { handler: Mutex::new(None) }
+        Self { name: None, handler: Mutex::new(None) }
     }
 
     /// Sets what answers; the handler before it is replaced. A call that runs is not disturbed.
@@ -131,6 +134,38 @@ impl<Request, Response> Rpc<Request, Response> {
         let replaced = self.handler.lock().replace(Arc::clone(&handler));
         drop(replaced); // outside the lock: it is the user's
         Serving { rpc: self, handler }
+    }
+
+    /// Calls the rpc of another program, which serves the same declaration, as through a client of `telemetry-exporter`.
+    ///
+    /// ```
+    /// use telemetry_core::{CallError, Caller, Rpc, rpc};
+    ///
+    /// /// Doubles a number.
+    /// #[rpc(name = "doc_double")]
+    /// static DOUBLE: Rpc<i64, i64>;
+    ///
+    /// async fn four<C: Caller>(client: &C) -> Result<i64, CallError<C::Error>> {
+    ///     DOUBLE.call(client, &2).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The request does not serialise, the client got no answer, or one that is no `Response`; or no macro declares this static.
+    pub fn call<C: Caller + ?Sized>(
+        &self,
+        caller: &C,
+        request: &Request,
+    ) -> impl Future<Output = Result<Response, CallError<C::Error>>> + Send
+    where
+        Request: Serialize,
+        Response: DeserializeOwned,
+    {
+        let called = self.name.map(|name| call::call(caller, name, request));
+        async move {
+            let Some(called) = called else { return Err(CallError::Undeclared) };
+            called.await
+        }
     }
 }
 
@@ -191,8 +226,16 @@ impl<T: Serialize + 'static> Answered for Result<T, RpcError> {
     type Own = Self;
 }
 
-part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new(), ());
-part!(<Q, A> fn RpcFn<Q, A>, code::RPC, ());
+part!(<Q, A> static Rpc<Q, A>, (), code::RPC, Rpc::new(), (Q, Result<A, RpcError>));
+part!(<Q, A> fn RpcFn<Q, A>, code::RPC, (Q, A));
+
+impl<Q, A, const FIELDS: usize, const MODULE: usize> Written<FIELDS, Of<Rpc<Q, A>, (), { code::RPC }>, MODULE> {
+    /// The rpc with its name.
+    pub const fn completed(&self, mut rpc: Rpc<Q, A>, name: &'static str) -> Rpc<Q, A> {
+        rpc.name = Some(name);
+        rpc
+    }
+}
 
 type Boxed<A> = Pin<Box<dyn Future<Output = A> + Send>>;
 
@@ -257,4 +300,58 @@ fn request<Request: DeserializeOwned>(json: &[u8]) -> Result<Request, RpcError> 
 
 fn response<Response: Serialize>(response: &Response) -> Result<Vec<u8>, RpcError> {
     serde_json::to_vec(response).map_err(|error| RpcError::failed(format!("the answer does not serialise: {error}")))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::error::Error;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::call::call;
+
+    static DOUBLE: Rpc<u32, u32> = Rpc::new();
+
+    /// Has the rpc itself for a server.
+    struct Beside(&'static dyn RpcSource);
+
+    impl Caller for Beside {
+        type Error = RpcError;
+
+        async fn call(&self, name: &str, json: Vec<u8>) -> Result<Vec<u8>, RpcError> {
+            if name == "double" { self.0.call(&json).await } else { Err(RpcError::not_found(name)) }
+        }
+    }
+
+    /// What is there at once.
+    fn now<T>(future: impl Future<Output = T> + Send) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("nothing is waited for"),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_of_its_type_or_an_error_says_where_it_failed() {
+        let _serving = DOUBLE.serve(|number| async move {
+            number.checked_mul(2).ok_or_else(|| RpcError::invalid_argument("the double is beyond 32 bits"))
+        });
+        let beside = Beside(&DOUBLE);
+        assert_eq!(now(call(&beside, "double", &21)), Ok(42));
+        assert_eq!(now(call::<_, u32, _>(&beside, "treble", &21)), Err(CallError::Caller(RpcError::not_found("treble"))));
+        let refused = now(call::<_, u32, _>(&beside, "double", &u32::MAX)).expect_err("it is too much");
+        assert_eq!(refused.to_string(), "the rpc was not answered: the double is beyond 32 bits");
+        assert_eq!(refused.source().map(ToString::to_string).as_deref(), Some("the double is beyond 32 bits"));
+        let other = now(call::<_, String, _>(&beside, "double", &21)).expect_err("it is a number").to_string();
+        assert!(other.starts_with("the answer is not as wanted: invalid type: integer `42`, expected a string"), "{other}");
+        let keys = std::collections::HashMap::from([((1, 2), 3)]);
+        let none = now(call::<_, u32, _>(&beside, "double", &keys)).expect_err("no JSON has such keys").to_string();
+        assert_eq!(none, "the request does not serialise: key must be a string");
+    }
+
+    #[test]
+    fn a_static_that_no_macro_declares_has_no_name_to_call() {
+        assert_eq!(now(DOUBLE.call(&Beside(&DOUBLE), &21)), Err(CallError::Undeclared));
+    }
 }

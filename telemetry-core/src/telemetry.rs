@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::declaration::{Declaration, Kind};
 use crate::entry::{Entry, Item, Source};
-use crate::error::DeclareError;
+use crate::error::{DeclareError, SwitchError};
 use crate::event::Event;
 use crate::limits::CALLBACK_DEADLINE;
 use crate::otel::{self, Bridge, Observables, OwnLimit, Views, guarded_meter};
@@ -25,6 +25,7 @@ use crate::property::{PropertyValue, RuntimeProperty};
 use crate::registry::Registry;
 use crate::rpc::{RpcError, RuntimeRpc};
 use crate::snapshot::RuntimeSnapshot;
+use crate::switch::{Switch, SwitchedOn};
 
 /// The telemetry of a program: the linked declarations, those of run time, and OpenTelemetry's meters.
 ///
@@ -114,7 +115,9 @@ impl Telemetry {
     /// # Errors
     /// A name that breaks a rule or is taken; nothing is declared then.
     pub fn event<T: Serialize>(&self, declaration: impl Into<Declaration>) -> Result<Event<T>, DeclareError> {
-        let entry = self.inner.registry.declare(Entry::new(declaration.into(), Kind::Event, Item::Event))?;
+        let declaration = declaration.into();
+        let switch = declaration.is_on_demand().then(Switch::runtime);
+        let entry = self.inner.registry.declare(Entry::new(declaration, Kind::Event, Item::Event(switch)))?;
         Ok(Event::runtime(entry, Arc::clone(self.inner.registry.hub())))
     }
 
@@ -165,6 +168,28 @@ impl Telemetry {
 
     fn declare(&self, declaration: Declaration, kind: Kind, item: Item) -> Result<(), DeclareError> {
         self.inner.registry.declare(Entry::new(declaration, kind, item)).map(drop)
+    }
+
+    /// Switches an event on that is emitted on demand, until what is returned is dropped: for the program itself.
+    ///
+    /// ```
+    /// use telemetry_core::{Declaration, Telemetry};
+    ///
+    /// let telemetry = Telemetry::builder().build()?;
+    /// let messages = telemetry.event::<String>(Declaration::new("doc_switched").on_demand())?;
+    /// let wanted = telemetry.switch_on("doc_switched")?;
+    /// assert!(messages.is_on());
+    /// drop(wanted);
+    /// assert!(!messages.is_on());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Nothing has the name, or what has it is no event that is emitted on demand.
+    pub fn switch_on(&self, name: &str) -> Result<SwitchedOn, SwitchError> {
+        let entry = self.inner.registry.find(name).ok_or_else(|| SwitchError::Undeclared(name.to_owned()))?;
+        let not = || SwitchError::NotOnDemand { name: entry.name().to_owned(), kind: entry.kind().as_str() };
+        entry.switch_on().ok_or_else(not)
     }
 
     /// Makes this the provider behind `opentelemetry::global`, in place of the one before. See [`otel::Global`].

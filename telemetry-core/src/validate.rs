@@ -113,7 +113,7 @@ mod tests {
         let mut declaration = Declaration::new(name).with_unit(unit).with_scope(package, "1.0.0");
         declaration.place = Some(Place { module: package, file: "lib.rs", line });
         declaration.shared = shared;
-        Entry::new(declaration, kind, Item::Event) // what is behind it does not matter here
+        Entry::new(declaration, kind, Item::Event(None)) // what is behind it does not matter here
     }
 
     fn said(entries: &[Entry]) -> String {

@@ -41,7 +41,7 @@ struct Arg {
 }
 
 /// The arguments that stand alone.
-const FLAGS: [&str; 1] = ["exemplars"];
+const FLAGS: [&str; 2] = ["exemplars", "on_demand"];
 
 impl Parse for Arg {
     fn parse(input: ParseStream) -> syn::Result<Self> {
@@ -133,6 +133,10 @@ pub fn unknown(macro_name: &str, name: &str, known: &[&str]) -> String {
         _ => format!("#[{macro_name}] knows {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     };
     let meant = match name {
+        "access" if ["metric", "collector"].contains(&macro_name) => {
+            "all metrics are read together: the program restricts their stream, by its name \"metrics\""
+        }
+        "on_demand" => "an event alone is emitted on demand",
         "description" | "help" | "doc" => "the doc comment above the item is the description",
         "labels" | "label" | "tags" | "attributes" => "labels are in the type: `Counter<Call>`, where `Call` derives `Labels`",
         _ => "",

@@ -135,11 +135,11 @@ static A: Counter;
 static A: Counter;
 
 #[property(name = "a", type = "b")]
-                       ^^^^ unknown argument `type`: #[property] knows `name`, `unit`
+                       ^^^^ unknown argument `type`: #[property] knows `name`, `unit`, `access`
 fn a() -> bool { true }
 
 #[snapshot(name = "a", evry = "1m")]
-                       ^^^^ unknown argument `evry`, did you mean `every`? #[snapshot] knows `name`, `every`
+                       ^^^^ unknown argument `evry`, did you mean `every`? #[snapshot] knows `name`, `every`, `access`
 static A: Snapshot<u32>;
 
 #[collector(name = "a")]
@@ -191,7 +191,42 @@ static A: Gauge;
 #[metric(name = "a", bounds = [1.0], max_series = 5)]
                      ^^^^^^ `bounds` belongs on a static; an observed function has none
                                      ^^^^^^^^^^ `max_series` belongs on a static; an observed function has none
-fn a() -> u64 { 1 }"#,
+fn a() -> u64 { 1 }
+
+#[metric(name = "a", access = "restricted", on_demand)]
+                     ^^^^^^ unknown argument `access`: all metrics are read together: the program restricts their stream, by its name "metrics"
+                                            ^^^^^^^^^ unknown argument `on_demand`: an event alone is emitted on demand
+static A: Gauge;
+
+#[collector(access = "public")]
+            ^^^^^^ unknown argument `access`: all metrics are read together: the program restricts their stream, by its name "metrics"
+fn a() {}
+
+#[snapshot(name = "a", on_demand)]
+                       ^^^^^^^^^ unknown argument `on_demand`: an event alone is emitted on demand
+static A: Snapshot<u32>;"#,
+    );
+}
+
+#[test]
+fn an_access_that_is_none_is_pointed_at() {
+    drawn(
+        r#"#[event(name = "a", access = "secret", on_demand = true)]
+                             ^^^^^^^^ unknown access "secret": wanted "public", "restricted" or "disabled"
+                                       ^^^^^^^^^ `on_demand` takes no value: write `on_demand` alone
+static A: Event<u32>;
+
+#[rpc(name = "a", access = NOBODY)]
+                           ^^^^^^ `access` is a literal: wanted "public", "restricted" or "disabled"
+async fn a() -> Result<u32, RpcError> { Ok(1) }
+
+#[property(name = "a", access)]
+                       ^^^^^^ `access` wants a value: write `access = …`
+fn a() -> u32 { 1 }
+
+#[snapshot(name = "a", acces = "public")]
+                       ^^^^^ unknown argument `acces`, did you mean `access`? #[snapshot] knows `name`, `every`, `access`
+fn a() -> u32 { 1 }"#,
     );
 }
 

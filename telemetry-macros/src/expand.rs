@@ -51,6 +51,8 @@ pub struct Declared {
     unit: Option<Text>,
     description: Description,
     shared: bool,
+    access: &'static str,
+    on_demand: bool,
     /// Whether it has a public name: all but collectors.
     named: bool,
     /// Checks that are left to the compiler.
@@ -85,7 +87,8 @@ impl Declared {
                 false
             }
         };
-        Self { name, unit, description: item.description(), shared, named: true, checks, bounds: None, every: None }
+        let (access, on_demand, description) = (text::access(args), args.get("on_demand").is_some(), item.description());
+        Self { name, unit, description, shared, access, on_demand, named: true, checks, bounds: None, every: None }
     }
 
     /// Refuses the name of the stream of all metrics, which an event or a snapshot cannot have.
@@ -102,7 +105,28 @@ impl Declared {
     pub fn unnamed(name: &syn::Ident, item: &Item) -> Self {
         let name = Some(Text::Literal(syn::LitStr::new(&name.to_string(), name.span())));
         let description = item.description();
-        Self { name, unit: None, description, shared: false, named: false, checks: quote!(), bounds: None, every: None }
+        Self {
+            name,
+            unit: None,
+            description,
+            shared: false,
+            access: "",
+            on_demand: false,
+            named: false,
+            checks: quote!(),
+            bounds: None,
+            every: None,
+        }
+    }
+
+    /// The name, as an expression.
+    pub fn name(&self) -> TokenStream {
+        self.name.to_token_stream()
+    }
+
+    /// Whether it is an event that is emitted on demand.
+    pub fn is_on_demand(&self) -> bool {
+        self.on_demand
     }
 
     /// The record in the binary and the element of the distributed slice. `ty` is the type of the value as it is told, `part` the type
@@ -143,7 +167,7 @@ impl Declared {
         let bounds = option(self.bounds.as_ref().map(|bounds| bounds.written.clone()));
         let every = option(self.every.as_ref().map(|(_, every)| every.clone()));
         let Place { package, version, file, line } = Place::here();
-        let (description, shared) = (&self.description, self.shared);
+        let Self { description, shared, access, on_demand, .. } = self;
         let meta = quote! {
             const __TELEMETRY_META: ::telemetry_core::__private::Meta<'static> = ::telemetry_core::__private::Meta {
                 name: #name,
@@ -157,6 +181,8 @@ impl Declared {
                 bounds: #bounds,
                 every_ms: #every,
                 shared: #shared,
+                access: #access,
+                on_demand: #on_demand,
             };
         };
         (meta, quote!(__TELEMETRY_META.size()), quote!(__TELEMETRY_META.encode()))
@@ -186,6 +212,8 @@ impl Declared {
             bounds,
             every_ms,
             shared: self.shared,
+            access: self.access,
+            on_demand: self.on_demand,
         };
         let mut bytes = vec![0; meta.size()];
         meta.write(&mut bytes);

@@ -51,7 +51,8 @@ pub fn metric(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares a property on a static (`Property::constant`, or set at run time), or on a function that is called on demand.
 ///
-/// Arguments: `name` as for a metric, and `unit`.
+/// Arguments: `name` as for a metric, `unit`, and `access`: who may read it, as far as the server knows who asks, `"public"`,
+/// `"restricted"` or `"disabled"`.
 #[proc_macro_attribute]
 pub fn property(args: TokenStream, item: TokenStream) -> TokenStream {
     property::expand(args.into(), item.into()).into()
@@ -59,7 +60,8 @@ pub fn property(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares an event on a static `Event<T>` with `T: Serialize`.
 ///
-/// Argument: `name` as for a metric; `metrics` is taken.
+/// Arguments: `name` as for a metric (`metrics` is taken), `access` as for a property, and `on_demand`: it is emitted only while somebody
+/// wants it.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::expand(args.into(), item.into()).into()
@@ -67,7 +69,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares a snapshot on a static `Snapshot<T>` whose state is provided at run time, or on a function without parameters.
 ///
-/// Arguments: `name` as for a metric (`metrics` is taken), and `every`: `"500ms"`, `"10s"`, `"1m"` (where it is absent) or `"2h"`.
+/// Arguments: `name` as for a metric (`metrics` is taken), `every`: `"500ms"`, `"10s"`, `"1m"` (where it is absent) or `"2h"`, and `access`
+/// as for a property.
 #[proc_macro_attribute]
 pub fn snapshot(args: TokenStream, item: TokenStream) -> TokenStream {
     snapshot::expand(args.into(), item.into()).into()
@@ -75,7 +78,7 @@ pub fn snapshot(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares an rpc on a static `Rpc<Request, Response>` that is served at run time, or on a function, plain or async.
 ///
-/// Argument: `name` as for a metric. A function takes one parameter, the request, or none, and returns `Result<Response, RpcError>`.
+/// Arguments: `name` as for a metric, and `access`, who may call it, as for a property. A function takes one parameter, the request, or none, and returns `Result<Response, RpcError>`.
 #[proc_macro_attribute]
 pub fn rpc(args: TokenStream, item: TokenStream) -> TokenStream {
     rpc::expand(args.into(), item.into()).into()

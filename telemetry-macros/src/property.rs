@@ -8,7 +8,7 @@ use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let (mut args, item) = match expand::parse("property", &["name", "unit"], args, tokens) {
+    let (mut args, item) = match expand::parse("property", &["name", "unit", "access"], args, tokens) {
         Ok(parsed) => parsed,
         Err(left) => return left,
     };

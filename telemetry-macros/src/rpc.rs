@@ -9,18 +9,19 @@ use crate::expand::{self, Declared};
 use crate::item::{Item, return_type};
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let (mut args, item) = match expand::parse("rpc", &["name"], args, tokens) {
+    let (mut args, item) = match expand::parse("rpc", &["name", "access"], args, tokens) {
         Ok(parsed) => parsed,
         Err(left) => return left,
     };
     let declared = Declared::new(&mut args, &item, "\"find_peer\"");
+    let schemas = quote!(::telemetry_core::__private::schemas!(__TELEMETRY_RECORD));
     let declaring = match &item {
         Item::Static(item) => {
             let (ident, ty) = (&item.ident, &item.ty);
             let part = caret::part(ty, "RpcType");
-            let registration = declared.registration(ty, &part, &quote!(rpc(&__TELEMETRY_RECORD, &#ident)));
-            let initial = item.initial();
-            item.with(quote!({ #registration #initial }))
+            let registration = declared.registration(ty, &part, &quote!(rpc(&__TELEMETRY_RECORD, &#ident, #schemas)));
+            let (initial, name) = (item.initial(), declared.name());
+            item.with(quote!({ #registration __TELEMETRY_RECORD.completed(#initial, #name) }))
         }
         Item::Fn(function) => {
             expand::plain_function(&mut args, function, "an rpc", 1, true);
@@ -51,7 +52,7 @@ pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
             let registration = declared.registration(
                 &quote!((#(#inputs),*) #output),
                 &part,
-                &quote!(rpc(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE)),
+                &quote!(rpc(&__TELEMETRY_RECORD, &__TELEMETRY_SOURCE, #schemas)),
             );
             expand::beside(
                 function,

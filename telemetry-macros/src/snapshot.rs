@@ -10,7 +10,7 @@ use crate::item::{Item, return_type};
 use crate::text;
 
 pub fn expand(args: TokenStream, tokens: TokenStream) -> TokenStream {
-    let (mut args, item) = match expand::parse("snapshot", &["name", "every"], args, tokens) {
+    let (mut args, item) = match expand::parse("snapshot", &["name", "every", "access"], args, tokens) {
         Ok(parsed) => parsed,
         Err(left) => return left,
     };

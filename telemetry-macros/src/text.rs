@@ -9,6 +9,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, UnOp};
 use crate::args::Args;
 use crate::caret;
 use crate::name::{self, Fault};
+use crate::write::ACCESS;
 
 /// A text, known here or to the compiler alone.
 #[derive(Clone)]
@@ -50,6 +51,22 @@ pub fn text(args: &mut Args, key: &str) -> Option<Text> {
             other.to_token_stream(),
         )),
     }
+}
+
+/// The access that was given, one of [`ACCESS`]; empty where there is none.
+pub fn access(args: &mut Args) -> &'static str {
+    let [public, restricted, disabled] = ACCESS;
+    let wanted = format!("wanted \"{public}\", \"{restricted}\" or \"{disabled}\"");
+    let error = match args.get("access").cloned().map(bare) {
+        None => return "",
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(said), .. })) => match ACCESS.into_iter().find(|word| *word == said.value()) {
+            Some(word) => return word,
+            None => syn::Error::new(said.span(), format!("unknown access \"{}\": {wanted}", said.value())),
+        },
+        Some(other) => syn::Error::new_spanned(other, format!("`access` is a literal: {wanted}")),
+    };
+    args.errors.push(error);
+    ""
 }
 
 /// A rule of [`name`], and the function of the same rule that the compiler calls.

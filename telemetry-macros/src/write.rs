@@ -38,6 +38,9 @@ pub const BEGIN_BYTES: usize = 8;
 /// Bytes of the length and the checksum of fields.
 pub const HEAD_BYTES: usize = 8;
 
+/// What a declaration may say of who reads or calls what it declares; the later is the stricter.
+pub const ACCESS: [&str; 3] = ["public", "restricted", "disabled"];
+
 /// What tells fields apart.
 pub mod tag {
     #![allow(missing_docs)]
@@ -54,6 +57,8 @@ pub mod tag {
     pub const SHARED: u8 = 11;
     pub const LABEL: u8 = 12;
     pub const LABEL_VALUE: u8 = 13;
+    pub const ACCESS: u8 = 14;
+    pub const ON_DEMAND: u8 = 15;
 }
 
 /// What a declaration says, but for its kind, its labels and its module.
@@ -74,6 +79,10 @@ pub struct Meta<'a> {
     pub every_ms: Option<u64>,
     /// Whether other crates may declare the name as well.
     pub shared: bool,
+    /// One of [`ACCESS`]; empty where the declaration does not say.
+    pub access: &'a str,
+    /// Whether an event is emitted only while somebody wants it.
+    pub on_demand: bool,
 }
 
 /// The labels of a metric, as far as they are known at compile time.
@@ -150,6 +159,12 @@ impl Meta<'_> {
         }
         if self.shared {
             fields.put(tag::SHARED, &[]);
+        }
+        if !self.access.is_empty() {
+            fields.put(tag::ACCESS, self.access.as_bytes());
+        }
+        if self.on_demand {
+            fields.put(tag::ON_DEMAND, &[]);
         }
         fields.len
     }

@@ -25,7 +25,7 @@ fn dechunked(mut body: &str) -> String {
     while let Some((length, rest)) = body.split_once("\r\n") {
         let length = usize::from_str_radix(length, 16).expect("a length");
         whole += &rest[..length];
-        body = &rest[length..].trim_start_matches("\r\n");
+        body = rest[length..].trim_start_matches("\r\n");
     }
     whole
 }

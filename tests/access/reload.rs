@@ -43,7 +43,7 @@ async fn who_follows_with_a_token_that_is_withdrawn_is_told_and_ends() {
     event.emit(&1);
     let address = running.local_addr().expect("it listens").to_string();
     let credentials = Credentials::default().with_token_file(files.path("tokens")).expect("the first is right");
-    let mut client = Client::connect_with(&address, &credentials).await.expect("connected");
+    let client = Client::connect_with(&address, &credentials).await.expect("connected");
     let options = PullOptions { head: true, follow: true, ..PullOptions::default() };
     let mut pull = client.pull("access_followed", &Place::default(), options).await.expect("it may");
     assert!(matches!(pull.next().await.expect("an answer"), Some(Pulled::Messages { .. })));

@@ -64,6 +64,8 @@ fn with_record(number: usize, more: &str) -> String {
         bounds: None,
         every_ms: None,
         shared: false,
+        access: "",
+        on_demand: false,
     };
     let mut fields = vec![0; meta.size()];
     meta.write(&mut fields);

@@ -27,8 +27,10 @@ const HISTOGRAM: Meta = Meta {
     bounds: Some(&[0.5, 1.0]),
     every_ms: None,
     shared: true,
+    access: "",
+    on_demand: false,
 };
-const SNAPSHOT: Meta = Meta { name: "s", bounds: None, every_ms: Some(250), shared: false, ..HISTOGRAM };
+const SNAPSHOT: Meta = Meta { name: "s", bounds: None, every_ms: Some(250), shared: false, access: "restricted", ..HISTOGRAM };
 const LABELS: &[LabelMeta] = &[LabelMeta::Label("k", &["a", "b"]), LabelMeta::Label("l", &[])];
 
 static RECORDS: LazyLock<[Vec<u8>; 2]> =

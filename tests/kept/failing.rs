@@ -103,7 +103,7 @@ async fn where_a_file_is_in_the_way_the_program_goes_on_until_it_is_not() {
     let began = Instant::now();
     (1..2_000).for_each(|number| OCCUPIED.emit(&number));
     assert!(began.elapsed() < Duration::from_secs(10), "2,000 emissions took {:?}", began.elapsed());
-    let pulled = messages(drain(&mut client(&running).await, "kept_occupied", &mut Place::default()).await);
+    let pulled = messages(drain(&client(&running).await, "kept_occupied", &mut Place::default()).await);
     assert_eq!(pulled.len(), 2_000);
     fs::remove_file(&path).expect("removed");
     writing(&running).await;
@@ -151,7 +151,7 @@ async fn what_a_full_disk_could_not_take_is_written_when_there_is_room() {
     wanted.iter().for_each(|text| FULL.emit(text));
     let error = failing(&running).await;
     assert!(error.contains("No space left on device"), "{error}");
-    let pulled = messages(drain(&mut client(&running).await, "kept_full", &mut Place::default()).await);
+    let pulled = messages(drain(&client(&running).await, "kept_full", &mut Place::default()).await);
     assert_eq!(pulled.len(), 100);
     mounted.remount("size=8m");
     writing(&running).await;

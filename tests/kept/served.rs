@@ -69,7 +69,7 @@ async fn a_client_goes_on_in_the_earlier_life_is_told_once_and_then_has_the_pres
     COUNTER.add(7);
     collect(&first).await;
     let mut place = Place::default();
-    assert_eq!(drain(&mut client(&first).await, "kept_resumed", &mut place).await.len(), 1);
+    assert_eq!(drain(&client(&first).await, "kept_resumed", &mut place).await.len(), 1);
     (10..20).for_each(|number| RESUMED.emit(&number));
     let id = first.session().to_string();
     first.stop().expect("in order");
@@ -82,17 +82,17 @@ async fn a_client_goes_on_in_the_earlier_life_is_told_once_and_then_has_the_pres
     let stream = &found[0].streams["kept_resumed"];
     assert_eq!((stream.messages, stream.lost, stream.missed, stream.appended), (20, 0, 0, 20));
     let restarted = || std::iter::once("restarted 1".to_owned());
-    let mut grpc = client(&second).await;
-    let resumed = told(&drain(&mut grpc, "kept_resumed", &mut place).await, &ids);
+    let grpc = client(&second).await;
+    let resumed = told(&drain(&grpc, "kept_resumed", &mut place).await, &ids);
     assert_eq!(resumed, numbers(0, 10..20).chain(restarted()).chain(numbers(1, 20..25)).collect::<Vec<_>>());
-    assert_eq!(drain(&mut grpc, "kept_resumed", &mut place).await, []);
+    assert_eq!(drain(&grpc, "kept_resumed", &mut place).await, []);
     RESUMED.emit(&25);
-    assert_eq!(told(&drain(&mut grpc, "kept_resumed", &mut place).await, &ids), ["1:25"]);
-    let fresh = told(&drain(&mut grpc, "kept_resumed", &mut Place::default()).await, &ids);
+    assert_eq!(told(&drain(&grpc, "kept_resumed", &mut place).await, &ids), ["1:25"]);
+    let fresh = told(&drain(&grpc, "kept_resumed", &mut Place::default()).await, &ids);
     assert_eq!(fresh, numbers(0, 0..20).chain(restarted()).chain(numbers(1, 20..26)).collect::<Vec<_>>());
 
     // The metrics of the earlier life are readable.
-    let pulled = drain(&mut grpc, "metrics", &mut Place::default()).await;
+    let pulled = drain(&grpc, "metrics", &mut Place::default()).await;
     let old = pulled.iter().take_while(|pulled| matches!(pulled, Pulled::Messages { .. })).cloned().collect();
     let old: Vec<_> = messages(old).iter().map(|message| ResourceMetrics::decode(&*message.payload).expect("OTLP")).collect();
     assert!(old.iter().any(|message| !metrics(message, "kept_counter").is_empty()), "{} messages", old.len());
@@ -133,7 +133,7 @@ async fn times_lead_through_all_lives() {
     }
     let running = last.expect("the third");
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    let mut grpc = client(&running).await;
+    let grpc = client(&running).await;
     for (since, until) in [(0, 30), (3, 30), (10, 30), (15, 30), (25, 30), (0, 5), (0, 10), (4, 17), (12, 13), (9, 21), (20, 29)] {
         let options = PullOptions {
             head: true,
@@ -177,7 +177,7 @@ async fn who_shares_a_folder_leaves_the_files_of_others_alone() {
     assert_eq!(found.sessions[0].session, first.session());
     let ids = [first.session().to_string(), fourth.session().to_string()];
     let ids = ids.each_ref().map(String::as_str);
-    let pulled = drain(&mut client(&fourth).await, "kept_shared", &mut Place::default()).await;
+    let pulled = drain(&client(&fourth).await, "kept_shared", &mut Place::default()).await;
     assert_eq!(told(&pulled, &ids), ["0:1", "restarted 1"]);
     second.stop().expect("in order");
     drop(third);
@@ -205,7 +205,7 @@ async fn what_was_read_does_not_come_again_whatever_the_lives_behind_it_left() {
             (0..3).for_each(|number| RARE.emit(&(10 * life + number)));
         }
         OFTEN.emit(&life);
-        let pulled = drain(&mut client(&running).await, "kept_rare", &mut place).await;
+        let pulled = drain(&client(&running).await, "kept_rare", &mut place).await;
         let restarts = pulled.iter().filter(|pulled| matches!(pulled, Pulled::Gap { reason: GapReason::Restarted, .. }));
         assert_eq!(restarts.count(), usize::from(life > 0), "life {life}");
         found.extend(messages(pulled).into_iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()));

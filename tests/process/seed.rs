@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{network, root, until};
 
@@ -156,7 +156,7 @@ fn the_rpc_of_the_node_finds_a_peer_and_says_what_it_cannot() {
 }
 
 #[test]
-fn each_event_and_snapshot_has_a_schema_that_its_messages_keep_to() {
+fn each_event_snapshot_and_rpc_has_schemas_that_its_messages_keep_to() {
     let node = network();
     for row in rows().iter().filter(|row| ["event", "snapshot"].contains(&&*row.kind)) {
         let schema = node.json(&["schema", &row.name]);
@@ -168,6 +168,15 @@ fn each_event_and_snapshot_has_a_schema_that_its_messages_keep_to() {
             let data = &message["message"];
             keeps(&schema, &schema, data).unwrap_or_else(|error| panic!("{}: {error} in {data} by {schema}", row.name));
         }
+    }
+    let called = node.json(&["schema", "libp2p_kad_find_peer"]);
+    for (side, value, other) in [
+        ("request", json!({ "peer": "12D3" }), json!({ "peer": 1 })),
+        ("response", json!({ "peer": "12D3", "addresses": ["/ip4/127.0.0.1"] }), json!({ "peer": "12D3" })),
+    ] {
+        let schema = &called[side];
+        keeps(schema, schema, &value).unwrap_or_else(|error| panic!("{side}: {error} by {schema}"));
+        assert!(keeps(schema, schema, &other).is_err(), "{side}: {schema}");
     }
     let refused = node.telemetry(&["schema", "libp2p_host_os"]);
     assert_eq!(refused.status.code(), Some(1));

@@ -35,7 +35,7 @@ fn pulled() -> Vec<Message> {
 }
 
 async fn drain(addr: &str) -> Vec<Message> {
-    let mut client = Client::connect(addr).await.expect("the server answers");
+    let client = Client::connect(addr).await.expect("the server answers");
     let place = Place::default();
     let options = PullOptions { head: true, ..PullOptions::default() };
     let mut pull = client.pull("metrics", &place, options).await.expect("the stream exists");

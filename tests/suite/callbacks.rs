@@ -77,10 +77,10 @@ async fn a_panicking_callback_of_each_kind_is_counted_and_named_and_the_others_g
     let _observable = meter.u64_observable_counter("bad_otel").with_callback(|_| panic!("otel boom")).build();
     let _fine = meter.u64_observable_gauge("good_otel").with_callback(|observer| observer.observe(7, &[])).build();
     let _provider = GOOD_SNAPSHOT.provide(|| 11);
-    let mut client = client(&running).await;
+    let client = client(&running).await;
 
     running.telemetry().force_flush().expect("a panic in a callback does not fail the collection");
-    let pulled = drain(&mut client, "metrics", &mut Place::default()).await;
+    let pulled = drain(&client, "metrics", &mut Place::default()).await;
     let message = messages(pulled).pop().expect("a collection");
     let views = view::metrics(&message).expect("a ResourceMetrics");
     assert!(views.iter().any(|metric| metric.name == "good_otel"), "the callback after a panicking one still runs");
@@ -178,10 +178,10 @@ async fn an_rpc_that_hangs_takes_a_few_threads_and_no_other_rpc() {
     running.telemetry().rpc("hanging_rpc", hang).expect("declared");
     let mut calls = Vec::new();
     for _ in 0..RPC_CALLS_MAX {
-        let mut client = client(&running).await;
+        let client = client(&running).await;
         calls.push(tokio::spawn(async move { client.call("hanging_rpc", "null").await }));
     }
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     // Once all of them are in, one more is refused; until then it would be one of them, which must not be.
     let refused = until("the refusal", async || {
         let call = tokio::time::timeout(Duration::from_millis(200), client.call("hanging_rpc", "null")).await;

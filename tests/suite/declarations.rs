@@ -1,8 +1,8 @@
 //! What a macro makes of an item: a declaration with name, unit, description, scope and place, in every form.
 
 use telemetry_core::{
-    Counter, Event, Gauge, Histogram, Kind, MetricKind, Property, PropertyValue, Registry, Rpc, Snapshot, Value, event, metric,
-    property, rpc, snapshot,
+    Access, Counter, Declaration, Event, Gauge, Histogram, Kind, MetricKind, Property, PropertySource as _, PropertyValue,
+    Registry, Rpc, Snapshot, Value, event, metric, property, rpc, snapshot,
 };
 
 use crate::support::value;
@@ -91,6 +91,53 @@ fn every_form_registers_itself_with_what_the_source_says() {
         let place = declaration.place().expect("made by a macro");
         assert!(place.file.ends_with("suite/declarations.rs") && place.line > 5, "{place}");
         assert_eq!(place.module, module_path!());
+    }
+}
+
+/// For some.
+#[property(name = "decl_restricted", access = "restricted")]
+static RESTRICTED: Property<i64>;
+
+/// For some, and computed.
+#[property(name = "decl_restricted_fn", unit = concat!("", "s"), access = "restricted")]
+fn restricted() -> i64 {
+    1
+}
+
+/// For nobody, on demand.
+#[event(name = "decl_disabled", access = "disabled", on_demand)]
+static DISABLED: Event<u32>;
+
+/// For all, whatever the program's settings say.
+#[snapshot(name = "decl_public", access = "public")]
+fn public() -> u32 {
+    1
+}
+
+/// For some.
+#[rpc(name = "decl_restricted_rpc", access = "restricted")]
+fn restricted_rpc() -> Result<u32, telemetry_core::RpcError> {
+    Ok(1)
+}
+
+#[test]
+fn a_declaration_tells_who_may_read_or_call_it_where_it_says_so() {
+    let telemetry = telemetry_core::Telemetry::builder().build().expect("valid");
+    telemetry.property(Declaration::new("decl_runtime_disabled").with_access(Access::Disabled), || 1_i64).expect("declared");
+    telemetry.property("decl_runtime_silent", || 1_i64).expect("declared");
+    assert!(!DISABLED.is_on() && RESTRICTED.value().is_none());
+    for (name, access, on_demand) in [
+        ("decl_restricted", Some(Access::Restricted), false),
+        ("decl_restricted_fn", Some(Access::Restricted), false),
+        ("decl_disabled", Some(Access::Disabled), true),
+        ("decl_public", Some(Access::Public), false),
+        ("decl_restricted_rpc", Some(Access::Restricted), false),
+        ("decl_rpc", None, false),
+        ("decl_runtime_disabled", Some(Access::Disabled), false),
+        ("decl_runtime_silent", None, false),
+    ] {
+        let entry = telemetry.registry().find(name).unwrap_or_else(|| panic!("{name} is declared"));
+        assert_eq!((entry.declaration().access(), entry.declaration().is_on_demand()), (access, on_demand), "{name}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
-use telemetry_core::{EntryRef, Event, Registry, Sink, Telemetry, Value, event};
+use telemetry_core::{Declaration, EntryRef, Event, Registry, Sink, Telemetry, Value, event};
 
 use crate::support::value;
 
@@ -44,6 +44,10 @@ impl Serialize for Bad {
         if self.0 { panic!("serialize boom") } else { Err(serde::ser::Error::custom("no")) }
     }
 }
+
+/// Emitted while somebody wants it.
+#[event(name = "events_on_demand", on_demand)]
+static ON_DEMAND: Event<u32>;
 
 fn dropped(cause: &str) -> u64 {
     match value("telemetry_events_dropped", &[("cause", cause)]) {
@@ -101,4 +105,39 @@ fn what_does_not_serialise_is_counted_and_harms_nobody() {
     event.emit(&"x".repeat(telemetry_core::limits::RECORD_BYTES_MAX - 1));
     assert_eq!(kept.of("events_large").len(), 1);
     assert_eq!(dropped("too_large"), before + 1);
+}
+
+#[test]
+fn an_event_on_demand_is_on_while_somebody_keeps_it_so() {
+    let telemetry = Telemetry::builder().build().expect("valid");
+    let kept = Arc::new(Kept::default());
+    let sink: Arc<dyn Sink> = kept.clone();
+    let _attached = telemetry.registry().attach(&sink);
+    let runtime: Event<u32> = telemetry.event(Declaration::new("events_on_demand_runtime").on_demand()).expect("declared");
+    for (name, event) in [("events_on_demand", &ON_DEMAND), ("events_on_demand_runtime", &runtime)] {
+        event.emit(&1);
+        let first = telemetry.switch_on(name).expect("it is on demand");
+        event.emit(&2);
+        let second = telemetry.registry().find(name).and_then(|entry| entry.switch_on()).expect("it is on demand");
+        drop(first);
+        assert!(event.is_on(), "{name}");
+        event.emit(&3);
+        drop(second);
+        assert!(!event.is_on(), "{name}");
+        event.emit(&4);
+        assert_eq!(kept.of(name), ["2", "3"], "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_event_on_demand_is_not_switched_on_and_says_why() {
+    let telemetry = Telemetry::builder().build().expect("valid");
+    let refused = |name: &str| telemetry.switch_on(name).map(drop).expect_err("it is none").to_string();
+    let wanted = "wanted an event that is declared `on_demand`";
+    assert_eq!(refused("events_nope"), format!("nothing is called \"events_nope\": {wanted}"));
+    assert_eq!(refused("events_linked"), "the event \"events_linked\" is always on: wanted one that is declared `on_demand`");
+    assert_eq!(refused("decl_rpc"), format!("\"decl_rpc\" is of kind rpc: {wanted}"));
+    assert!(LINKED.is_on() && telemetry.registry().find("events_linked").is_some_and(|entry| entry.switch_on().is_none()));
+    let error = telemetry.property(Declaration::new("events_property").on_demand(), || 1_i64).expect_err("it is no event");
+    assert_eq!(error.to_string(), "the property \"events_property\" is declared on demand: wanted an event");
 }

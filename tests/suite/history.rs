@@ -22,7 +22,7 @@ struct Step {
 #[metric(name = "history_steps")]
 static STEPS: Counter<Step>;
 
-async fn pull(client: &mut Client, stream: &str, options: PullOptions) -> Vec<Message> {
+async fn pull(client: &Client, stream: &str, options: PullOptions) -> Vec<Message> {
     let mut pull = client.pull(stream, &Place::default(), PullOptions { head: true, ..options }).await.expect("a stream");
     let mut all = Vec::new();
     while let Some(pulled) = pull.next().await.expect("an answer") {
@@ -54,11 +54,11 @@ async fn a_part_is_pulled_by_its_times_across_segments_and_the_head() {
         while clock::now_ns() == times.last().copied().unwrap_or(0) {}
         times.push(clock::now_ns()); // after n, and before n + 1
     }
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     for (from, to) in [(0, 20), (3, 4), (5, 6), (6, 12), (17, 20), (7, 7)] {
         let since_ns = (from > 0).then(|| times[from - 1]);
         let until_ns = (to < 20).then(|| times[to.max(1) - 1]);
-        let found = pull(&mut client, "history_times", PullOptions { since_ns, until_ns, ..PullOptions::default() }).await;
+        let found = pull(&client, "history_times", PullOptions { since_ns, until_ns, ..PullOptions::default() }).await;
         assert_eq!(texts(&found), (from..to).map(|n| n.to_string()).collect::<Vec<_>>(), "{from} to {to}");
     }
     let both = PullOptions { follow: true, until_ns: Some(1), ..PullOptions::default() };
@@ -88,11 +88,10 @@ async fn of_metrics_every_so_often_the_last_is_pulled_and_no_end_of_a_series_is_
         }
         collect(&running).await;
     }
-    let mut client = client(&running).await;
-    let all = pull(&mut client, "metrics", PullOptions::default()).await;
+    let client = client(&running).await;
+    let all = pull(&client, "metrics", PullOptions::default()).await;
     assert!(all.len() >= 40, "{} messages", all.len());
-    let some =
-        pull(&mut client, "metrics", PullOptions { every: Some(Duration::from_secs(3_600)), ..PullOptions::default() }).await;
+    let some = pull(&client, "metrics", PullOptions { every: Some(Duration::from_secs(3_600)), ..PullOptions::default() }).await;
     assert!(some.len() < 20, "{} messages", some.len());
     assert!(some.iter().all(|message| all.contains(message)), "they are messages of the stream, at their places");
     assert_eq!(some.last(), all.last());
@@ -119,7 +118,7 @@ async fn of_metrics_every_so_often_the_last_is_pulled_and_no_end_of_a_series_is_
         let mut place = Place::default();
         let session = running.session().to_string();
         place.streams.insert("metrics".to_owned(), Mark { session, at: all[number].at });
-        assert_eq!(messages(drain(&mut client, "metrics", &mut place).await), all[number..]);
+        assert_eq!(messages(drain(&client, "metrics", &mut place).await), all[number..]);
     }
 }
 
@@ -188,9 +187,9 @@ async fn all_streams_together_stay_within_their_bytes_and_a_reader_counts_what_i
     let quiet: Event<u32> = running.telemetry().event("history_quiet").expect("declared");
     let noisy: Event<String> = running.telemetry().event("history_noisy").expect("declared");
     quiet.emit(&1);
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     let mut place = Place::default();
-    let mut got = messages(drain(&mut client, "history_noisy", &mut place).await).len() as u64;
+    let mut got = messages(drain(&client, "history_noisy", &mut place).await).len() as u64;
     for round in 0..10 {
         for _ in 0..round * 10 {
             noisy.emit(&"x".repeat(1_000));
@@ -198,7 +197,7 @@ async fn all_streams_together_stay_within_their_bytes_and_a_reader_counts_what_i
         let bytes: usize = running.streams().all().iter().map(|stream| stream.log.state().bytes).sum();
         assert!(bytes <= 200_000 + 10_000, "{bytes} bytes");
         if round % 3 == 0 {
-            for pulled in drain(&mut client, "history_noisy", &mut place).await {
+            for pulled in drain(&client, "history_noisy", &mut place).await {
                 if let Pulled::Gap { messages_before, reason, .. } = &pulled {
                     assert_eq!(*reason, GapReason::Dropped);
                     got = *messages_before;

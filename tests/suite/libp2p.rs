@@ -43,9 +43,9 @@ async fn a_peer_pulls_over_libp2p_what_it_would_over_tcp() {
     let event: Event<u32> = running.telemetry().event("libp2p_events").expect("declared");
     (0..50).for_each(|i| event.emit(&i));
     let address = serve(&running).await;
-    let mut client = Client::connect_libp2p(&address.to_string(), None).await.expect("connected");
+    let client = Client::connect_libp2p(&address.to_string(), None).await.expect("connected");
     assert_eq!(client.session().await.expect("an answer"), running.session().to_string());
-    let found = messages(drain(&mut client, "libp2p_events", &mut Place::default()).await);
+    let found = messages(drain(&client, "libp2p_events", &mut Place::default()).await);
     let texts: Vec<_> = found.iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()).collect();
     assert_eq!(texts, (0..50).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(client.call("libp2p_nope", "null").await.expect_err("no rpc").is_not_found());
@@ -58,10 +58,10 @@ async fn a_restriction_lets_in_the_peers_on_the_list_and_no_others() {
     config.access = Policy::peers([friend.public().to_peer_id().to_string()]);
     let running = start(config);
     let address = serve(&running).await.to_string();
-    let mut client = Client::connect_libp2p(&address, Some(friend)).await.expect("connected");
+    let client = Client::connect_libp2p(&address, Some(friend)).await.expect("connected");
     assert_eq!(client.session().await.expect("on the list"), running.session().to_string());
     let name = stranger.public().to_peer_id().to_string();
-    let mut client = Client::connect_libp2p(&address, Some(stranger)).await.expect("connected");
+    let client = Client::connect_libp2p(&address, Some(stranger)).await.expect("connected");
     let error = client.session().await.expect_err("not on the list");
     assert_eq!(error.code(), Some(tonic::Code::PermissionDenied));
     assert!(error.to_string().contains(&name), "{error}");

@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 
 mod callbacks;
+mod calls;
 mod collector;
 mod declarations;
 mod distributions;

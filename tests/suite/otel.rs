@@ -44,8 +44,8 @@ async fn all_sixteen_instruments_and_the_registry_arrive_each_exactly_once() {
     let _o16 = described.with_callback(|observer| observer.observe(16.5, &[])).build();
     running.telemetry().force_flush().expect("collected");
 
-    let mut client = client(&running).await;
-    let collected = messages(drain(&mut client, "metrics", &mut Place::default()).await);
+    let client = client(&running).await;
+    let collected = messages(drain(&client, "metrics", &mut Place::default()).await);
     let message = &collected[0];
     let decoded = ResourceMetrics::decode(&*message.payload).expect("a ResourceMetrics");
     let attributes = decoded.resource.expect("a resource").attributes;

@@ -105,11 +105,11 @@ async fn a_resumed_pull_delivers_each_message_once_wherever_it_was_cut() {
             // A client that starts with what an earlier one has saved.
             let saved = serde_json::to_string(&place).expect("saved");
             place = serde_json::from_str(&saved).expect("loaded");
-            let mut client = client(&running).await;
-            found.extend(payloads(drain(&mut client, "svc_resume", &mut place).await));
+            let client = client(&running).await;
+            found.extend(payloads(drain(&client, "svc_resume", &mut place).await));
         }
     }
-    found.extend(payloads(drain(&mut client(&running).await, "svc_resume", &mut place).await));
+    found.extend(payloads(drain(&client(&running).await, "svc_resume", &mut place).await));
     assert_eq!(found, (0..60).map(|i| i.to_string()).collect::<Vec<_>>());
 }
 
@@ -118,7 +118,7 @@ async fn a_follower_gets_what_comes_and_reads_to_the_end_of_a_stopping_program()
     let running = start(config());
     let event: Event<u32> = running.telemetry().event("svc_follow").expect("declared");
     event.emit(&0);
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     let options = PullOptions { head: true, follow: true, ..PullOptions::default() };
     let mut pull = client.pull("svc_follow", &Place::default(), options).await.expect("a stream");
     let mut found = Vec::new();
@@ -144,11 +144,11 @@ async fn a_gap_says_from_where_to_where_and_why() {
     let running = start(config);
     let event: Event<String> = running.telemetry().event("svc_gap").expect("declared");
     (0..20).for_each(|_| event.emit(&"x".repeat(900))); // a segment each, and room for five
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     let mut place = Place::default();
     let session = running.session().to_string();
     place.streams.insert("svc_gap".to_owned(), Mark { session, at: Position::default() });
-    let pulled = drain(&mut client, "svc_gap", &mut place).await;
+    let pulled = drain(&client, "svc_gap", &mut place).await;
     let Pulled::Gap { from, to, reason, .. } = &pulled[0] else { panic!("a gap comes first, found {:?}", pulled[0]) };
     assert_eq!((from.sequence, to.sequence, *reason), (0, 15, GapReason::Dropped));
     assert_eq!(payloads(pulled).len(), 5);
@@ -167,13 +167,13 @@ async fn a_client_is_told_that_the_program_restarted_and_starts_afresh() {
         let second: Event<u32> = running.telemetry().event("svc_restart_second").expect("declared");
         event.emit(&life);
         second.emit(&life);
-        let pulled = drain(&mut client(&running).await, "svc_restart", &mut place).await;
+        let pulled = drain(&client(&running).await, "svc_restart", &mut place).await;
         assert_eq!(place.streams["svc_restart"].session, running.session().to_string());
         let restarted = |pulled: &Pulled| matches!(pulled, Pulled::Gap { reason: GapReason::Restarted, .. });
         assert_eq!(pulled.iter().filter(|pulled| restarted(pulled)).count(), life as usize);
         assert_eq!(payloads(pulled), [life.to_string()]);
         // Each stream of the place is told of the restart when it is read next.
-        let pulled = drain(&mut client(&running).await, "svc_restart_second", &mut place).await;
+        let pulled = drain(&client(&running).await, "svc_restart_second", &mut place).await;
         assert_eq!(pulled.iter().filter(|pulled| restarted(pulled)).count(), life as usize);
         assert_eq!(payloads(pulled), [life.to_string()]);
         tokio::task::spawn_blocking(move || running.stop()).await.expect("no panic").expect("a clean stop");
@@ -183,7 +183,7 @@ async fn a_client_is_told_that_the_program_restarted_and_starts_afresh() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_exist_is_not_found_by_its_name() {
     let running = start(config());
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     for error in [
         client.pull("svc_nope", &Place::default(), PullOptions::default()).await.map(|_| ()).expect_err("no stream"),
         client.latest("svc_nope").await.map(|_| ()).expect_err("no stream"),
@@ -218,7 +218,7 @@ async fn what_is_too_large_for_an_answer_or_a_stream_says_so() {
     running.telemetry().property("svc_large", move || large() + "x").expect("declared");
     running.telemetry().rpc("svc_large_rpc", move |()| async move { Ok(large()) }).expect("declared");
     running.telemetry().snapshot("svc_large_snapshot", Duration::from_secs(1), move || "x".repeat(10_000)).expect("declared");
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     let property = client.properties(&["svc_large".to_owned()]).await.expect("an answer").pop().expect("one");
     assert_eq!(property.error, format!("it has {} bytes: at most {ANSWER_BYTES_MAX} are allowed", ANSWER_BYTES_MAX + 1));
     let error = client.call("svc_large_rpc", "null").await.expect_err("too large").to_string();
@@ -239,7 +239,7 @@ async fn json_that_is_not_as_wanted_is_an_invalid_argument_with_its_place() {
     running.telemetry().rpc("svc_sum", |numbers: Vec<i64>| async move { Ok(numbers.iter().sum::<i64>()) }).expect("declared");
     let failing = |_: ()| async { Err::<(), _>(RpcError::failed("the disk is full")) };
     running.telemetry().rpc(Declaration::new("svc_fail").with_description("Fails."), failing).expect("declared");
-    let mut client = client(&running).await;
+    let client = client(&running).await;
     assert_eq!(client.call("svc_sum", "[1, 2]").await.expect("an answer"), "3");
     for (json, place) in [("[1, 2", "line 1 column 5"), ("[1,\n\"a\"]", "line 2 column 3"), ("", "line 1 column 4")] {
         let error = client.call("svc_sum", json).await.expect_err("bad JSON");
@@ -251,6 +251,22 @@ async fn json_that_is_not_as_wanted_is_an_invalid_argument_with_its_place() {
     assert_eq!(error, "UNKNOWN: the rpc \"svc_fail\": the disk is full");
     let error = client.call("decl_rpc", "1").await.expect_err("nobody serves it").to_string();
     assert_eq!(error, "UNAVAILABLE: the rpc \"decl_rpc\": nobody serves this rpc at the moment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_tells_access_and_demand_as_they_are_declared() {
+    let running = start(config());
+    running.telemetry().event::<u32>(Declaration::new("svc_on_demand").on_demand()).expect("declared");
+    let catalogue = client(&running).await.catalogue().await.expect("an answer");
+    for (name, access, on_demand) in [
+        ("decl_disabled", "disabled", true),
+        ("decl_restricted", "restricted", false),
+        ("svc_on_demand", "", true),
+        ("svc_bytes", "", false),
+    ] {
+        let found = catalogue.iter().find(|declaration| declaration.name == name).expect("it is listed");
+        assert_eq!((found.access.as_str(), found.on_demand), (access, on_demand), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +318,7 @@ async fn a_restricted_program_answers_nobody_over_tcp_but_its_health() {
         let mut config = config();
         config.access = Policy::new(whole);
         let running = start(config);
-        let mut client = client(&running).await;
+        let client = client(&running).await;
         let error = client.session().await.expect_err("refused");
         assert_eq!(error.code(), Some(tonic::Code::PermissionDenied), "{error}");
         assert!(http(&running, "/metrics").await.starts_with("HTTP/1.1 403"));
@@ -315,9 +331,8 @@ async fn the_registry_is_collected_at_the_interval_without_anybody_asking() {
     let mut config = config();
     config.collect_every = Duration::from_millis(50);
     let running = start(config);
-    let mut client = client(&running).await;
-    let count = async || messages(drain(&mut client, "metrics", &mut Place::default()).await).len();
-    let mut count = count;
+    let client = client(&running).await;
+    let count = async || messages(drain(&client, "metrics", &mut Place::default()).await).len();
     until("the third collection", async || (count().await >= 3).then_some(())).await;
 }
 

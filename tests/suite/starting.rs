@@ -45,7 +45,7 @@ async fn of_a_start_that_fails_nothing_remains_and_the_events_are_there_for_the_
     until("the end of all threads", async || threads().is_empty().then_some(())).await;
 
     let running = start(there());
-    let pulled = messages(drain(&mut client(&running).await, "starting_event", &mut Place::default()).await);
+    let pulled = messages(drain(&client(&running).await, "starting_event", &mut Place::default()).await);
     assert_eq!(pulled.iter().map(|message| String::from_utf8_lossy(&message.payload)).collect::<Vec<_>>(), ["7"]);
 }
 

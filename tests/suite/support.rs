@@ -49,7 +49,7 @@ pub async fn client(running: &Running) -> Client {
 }
 
 /// Everything that a stream holds, head included.
-pub async fn drain(client: &mut Client, stream: &str, place: &mut Place) -> Vec<Pulled> {
+pub async fn drain(client: &Client, stream: &str, place: &mut Place) -> Vec<Pulled> {
     let options = PullOptions { head: true, ..PullOptions::default() };
     let mut pull = client.pull(stream, place, options).await.expect("the stream exists");
     let mut all = Vec::new();
@@ -112,7 +112,7 @@ pub async fn collected(running: &Running) -> ResourceMetrics {
 
 /// All collections so far.
 pub async fn exported(running: &Running) -> Vec<ResourceMetrics> {
-    let pulled = messages(drain(&mut client(running).await, "metrics", &mut Place::default()).await);
+    let pulled = messages(drain(&client(running).await, "metrics", &mut Place::default()).await);
     pulled.iter().map(|message| ResourceMetrics::decode(&*message.payload).expect("a ResourceMetrics")).collect()
 }
 

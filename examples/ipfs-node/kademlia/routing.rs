@@ -69,7 +69,7 @@ pub fn read(kad: &mut kad::Behaviour<MemoryStore>) -> RoutingTable {
 }
 
 /// The rpc's request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindPeer {
     /// A peer id, such as `12D3…`.
@@ -77,7 +77,7 @@ pub struct FindPeer {
 }
 
 /// The rpc's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Found {
     pub peer: String,
     pub addresses: Vec<String>,

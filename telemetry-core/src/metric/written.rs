@@ -35,7 +35,7 @@ pub trait Part: Copy {
     const KIND: u8;
     /// What is read or called.
     type Source: 'static;
-    /// What an event or a snapshot is of; `()` where there is no such thing.
+    /// What an event or a snapshot is of, or what an rpc takes and answers; `()` where there is no such thing.
     type Told;
     /// The declared static; `()` where a function is declared.
     type Item;

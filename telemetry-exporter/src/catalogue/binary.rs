@@ -134,6 +134,8 @@ mod tests {
         bounds: None,
         every_ms: None,
         shared: false,
+        access: "",
+        on_demand: false,
     };
 
     fn record() -> Vec<u8> {

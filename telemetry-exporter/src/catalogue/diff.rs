@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use telemetry_core::Access;
+
 use super::Record;
 
 /// One change.
@@ -42,6 +44,17 @@ pub fn changes(old: &[Record], new: &[Record]) -> Vec<Change> {
         if before.every_ms != after.every_ms {
             let shown = |every: Option<u64>| every.map_or_else(|| "none".to_owned(), |every| format!("{every} ms"));
             change(format!("interval: {} to {}", shown(before.every_ms), shown(after.every_ms)), false);
+        }
+        if before.access != after.access {
+            // Where nothing is said of it everybody is let in whom the server lets in.
+            let (was, now) = (before.access.unwrap_or_default(), after.access.unwrap_or_default());
+            let shown = |access: Option<Access>| access.map_or("none", Access::as_str);
+            change(format!("access: {} to {}", shown(before.access), shown(after.access)), now > was);
+        }
+        if before.on_demand != after.on_demand {
+            let shown = |on_demand| if on_demand { "on demand" } else { "always" };
+            // Who reads what was kept finds nothing of the time when nobody wanted it.
+            change(format!("emitted: {} to {}", shown(before.on_demand), shown(after.on_demand)), after.on_demand);
         }
         for (label, _) in before.labels.iter().filter(|(key, _)| after.labels.iter().all(|(other, _)| other != key)) {
             change(format!("label {label}: removed"), true);
@@ -96,6 +109,28 @@ mod tests {
         ];
         assert_eq!(found, wanted.map(|(name, what, breaks)| (name.to_owned(), what.to_owned(), breaks)));
         assert_eq!(changes(&old, &old), []);
+    }
+
+    #[test]
+    fn an_access_that_becomes_stricter_and_an_event_that_is_not_always_emitted_break_a_reader() {
+        let event = |access, on_demand| {
+            let mut event = record("peers", "event", "", &[]);
+            (event.access, event.on_demand) = (access, on_demand);
+            [event]
+        };
+        let (public, restricted, disabled) = (Some(Access::Public), Some(Access::Restricted), Some(Access::Disabled));
+        for (before, after, what, breaks) in [
+            ((None, false), (public, false), "access: none to public", false),
+            ((None, false), (restricted, false), "access: none to restricted", true),
+            ((restricted, false), (disabled, false), "access: restricted to disabled", true),
+            ((disabled, false), (restricted, false), "access: disabled to restricted", false),
+            ((restricted, false), (None, false), "access: restricted to none", false),
+            ((None, false), (None, true), "emitted: always to on demand", true),
+            ((None, true), (None, false), "emitted: on demand to always", false),
+        ] {
+            let found = changes(&event(before.0, before.1), &event(after.0, after.1));
+            assert_eq!(found, [Change { name: "peers".to_owned(), what: what.to_owned(), breaks }]);
+        }
     }
 
     #[test]

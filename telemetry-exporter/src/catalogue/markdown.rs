@@ -75,6 +75,12 @@ fn declaration(out: &mut String, record: &Record) -> fmt::Result {
     if let Some(every_ms) = record.every_ms {
         writeln!(out, "- Interval: {}", humantime::format_duration(Duration::from_millis(every_ms)))?;
     }
+    if let Some(access) = record.access {
+        writeln!(out, "- Access: {access}")?;
+    }
+    if record.on_demand {
+        writeln!(out, "- Emitted: while somebody wants it")?;
+    }
     if let Some(name) = metric::shown_name(record) {
         writeln!(out, "- In Prometheus: {}", code(&name))?;
     }
@@ -126,6 +132,7 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use telemetry_core::Access;
 
     fn record(kind: &str, name: &str, description: &str) -> Record {
         let mut record = Record::default();
@@ -143,7 +150,9 @@ mod tests {
         let mut wait = record("histogram", "Wait", "");
         (wait.unit, wait.bounds, wait.shared) = ("s".to_owned(), vec![0.5, 10.0], true);
         let mut peers = record("snapshot", "peers", "Who is there.");
-        peers.every_ms = Some(90_000);
+        (peers.every_ms, peers.access) = (Some(90_000), Some(Access::Restricted));
+        let mut pings = record("event", "pings", "");
+        pings.on_demand = true;
         let wanted = "\
 # node
 
@@ -151,6 +160,7 @@ mod tests {
 |---|---|---|---|
 | [`rpc.calls`](#rpc.calls) | counter | {call} | Calls answered, by method. |
 | [`Wait`](#Wait) | histogram | s |  |
+| [`pings`](#pings) | event |  |  |
 | [`peers`](#peers) | snapshot |  | Who is there. |
 
 ## Metrics
@@ -179,6 +189,15 @@ Not those that failed.
 - Crate: `some-crate` 1.2.3
 - Place: `src/calls.rs:7`
 
+## Events
+
+### <a id=\"pings\"></a>`pings`
+
+- Kind: event
+- Emitted: while somebody wants it
+- Crate: `some-crate` 1.2.3
+- Place: `src/calls.rs:7`
+
 ## Snapshots
 
 ### <a id=\"peers\"></a>`peers`
@@ -187,11 +206,12 @@ Who is there.
 
 - Kind: snapshot
 - Interval: 1m 30s
+- Access: restricted
 - Crate: `some-crate` 1.2.3
 - Place: `src/calls.rs:7`
 ";
-        assert_eq!(reference("node", &[peers.clone(), wait.clone(), calls.clone()]), wanted);
-        assert_eq!(reference("node", &[calls, peers, wait]), wanted, "whatever the order of the records");
+        assert_eq!(reference("node", &[peers.clone(), wait.clone(), pings.clone(), calls.clone()]), wanted);
+        assert_eq!(reference("node", &[calls, pings, peers, wait]), wanted, "whatever the order of the records");
     }
 
     #[test]

@@ -91,9 +91,9 @@ pub enum Command {
     Streams,
     /// All declarations, with the failures of their callbacks.
     Catalogue,
-    /// The JSON schema of an event or a snapshot.
+    /// The JSON schema of an event or a snapshot, or those of what an rpc takes and answers.
     Schema {
-        /// The event or snapshot.
+        /// The event, snapshot or rpc.
         name: String,
     },
     /// The metrics of the newest collection.

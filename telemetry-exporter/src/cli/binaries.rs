@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use telemetry_core::Access;
 
 use super::CliError;
 use super::output::{one_line, printable, table};
@@ -21,10 +22,11 @@ pub fn list(binary: &Path, json: bool, markdown: bool) -> Result<(), CliError> {
     } else {
         let row = |record: &Record| {
             let place = format!("{}:{}", record.file, record.line);
-            [record.kind.clone(), record.name.clone(), record.unit.clone(), labels(record), place, one_line(&record.description)]
+            let (name, unit) = (record.name.clone(), record.unit.clone());
+            [record.kind.clone(), name, unit, labels(record), terms(record), place, one_line(&record.description)]
         };
         let rows: Vec<_> = records.iter().map(row).collect();
-        table(&mut out, ["kind", "name", "unit", "labels", "place", "description"], &rows)?;
+        table(&mut out, ["kind", "name", "unit", "labels", "terms", "place", "description"], &rows)?;
     }
     Ok(())
 }
@@ -133,6 +135,12 @@ fn labels(record: &Record) -> String {
     record.labels.iter().map(label).collect::<Vec<_>>().join(", ")
 }
 
+/// `restricted, on demand`: who may read it, and when it is emitted.
+fn terms(record: &Record) -> String {
+    let access = record.access.map(Access::as_str);
+    access.into_iter().chain(record.on_demand.then_some("on demand")).collect::<Vec<_>>().join(", ")
+}
+
 fn as_json(record: &Record) -> Value {
     let labels = record.labels.iter().map(|(key, values)| json!({ "key": key, "values": values }));
     json!({
@@ -145,6 +153,8 @@ fn as_json(record: &Record) -> Value {
         "bounds": record.bounds,
         "every_ms": record.every_ms,
         "shared": record.shared,
+        "access": record.access.map(Access::as_str),
+        "on_demand": record.on_demand,
         "crate": record.package,
         "version": record.version,
         "module": record.module,

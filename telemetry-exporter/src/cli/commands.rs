@@ -25,7 +25,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let place = Place::Address(args.host.clone());
     let target = Target::new(place, args.shown.clone());
     let json = args.json;
-    let mut client = match &args.command {
+    let client = match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
         Command::Diff { old, new } => return binaries::diff(old, new, json),
         Command::Check { binary, lock, package } => return binaries::check(binary, lock.as_deref(), package.as_deref(), json),
@@ -43,32 +43,32 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             let session = client.session().await?;
             print(json, &json!({ "session": session }), |out| writeln!(out, "{session}"))
         }
-        Command::Properties { names } => properties(&mut client, names, json).await,
-        Command::Streams => streams(&mut client, json).await,
-        Command::Catalogue => catalogue(&mut client, json).await,
-        Command::Schema { name } => schema(&mut client, name).await,
-        Command::Rpcs => rpcs(&mut client, json).await,
+        Command::Properties { names } => properties(&client, names, json).await,
+        Command::Streams => streams(&client, json).await,
+        Command::Catalogue => catalogue(&client, json).await,
+        Command::Schema { name } => schema(&client, name).await,
+        Command::Rpcs => rpcs(&client, json).await,
         Command::Call { name, request } => {
             let answer = client.call(name, request).await?;
             let parsed = serde_json::from_str(&answer).map_err(|error| CliError::Other(format!("the answer: {error}")))?;
             print(json, &parsed, |out| writeln!(out, "{parsed:#}"))
         }
         Command::Metrics { all: false, every: None, span, keep } if keep.place.is_none() && !span.is_any() => {
-            metrics(&mut client, json).await
+            metrics(&client, json).await
         }
         Command::Snapshots { name, all: false, span, keep } if keep.place.is_none() && !span.is_any() => {
-            let name = checked(&mut client, name, true).await?;
+            let name = checked(&client, name, true).await?;
             let latest = client.latest(&name).await?;
             Reader::open(keep, json)?.print(&name, &latest)
         }
-        Command::Metrics { every, span, keep, .. } => pull(&mut client, METRICS, *span, *every, Reader::open(keep, json)?).await,
+        Command::Metrics { every, span, keep, .. } => pull(&client, METRICS, *span, *every, Reader::open(keep, json)?).await,
         Command::Events { name, span, keep } => {
-            let name = checked(&mut client, name, false).await?;
-            pull(&mut client, &name, *span, None, Reader::open(keep, json)?).await
+            let name = checked(&client, name, false).await?;
+            pull(&client, &name, *span, None, Reader::open(keep, json)?).await
         }
         Command::Snapshots { name, span, keep, .. } => {
-            let name = checked(&mut client, name, true).await?;
-            pull(&mut client, &name, *span, None, Reader::open(keep, json)?).await
+            let name = checked(&client, name, true).await?;
+            pull(&client, &name, *span, None, Reader::open(keep, json)?).await
         }
         // These have returned above.
         Command::List { .. }
@@ -82,7 +82,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-async fn pull(client: &mut Client, stream: &str, span: Span, every: Option<Duration>, mut reader: Reader) -> Result<(), CliError> {
+async fn pull(client: &Client, stream: &str, span: Span, every: Option<Duration>, mut reader: Reader) -> Result<(), CliError> {
     let options = PullOptions { head: true, follow: false, since_ns: span.since, until_ns: span.until, every };
     let mut pull = client.pull(stream, reader.place(), options).await?;
     while let Some(pulled) = pull.next().await? {
@@ -92,7 +92,7 @@ async fn pull(client: &mut Client, stream: &str, span: Span, every: Option<Durat
 }
 
 /// The name as the program spells it; that of an event where a snapshot is wanted is refused, and the other way round.
-async fn checked(client: &mut Client, name: &str, snapshot: bool) -> Result<String, CliError> {
+async fn checked(client: &Client, name: &str, snapshot: bool) -> Result<String, CliError> {
     let wanted = if snapshot { "a snapshot" } else { "an event" };
     if name.eq_ignore_ascii_case(METRICS) {
         return Err(CliError::Other(format!("\"{name}\" is the stream of all metrics, wanted {wanted}")));
@@ -120,7 +120,7 @@ fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -
     Ok(out.flush()?)
 }
 
-async fn properties(client: &mut Client, names: &[String], json: bool) -> Result<(), CliError> {
+async fn properties(client: &Client, names: &[String], json: bool) -> Result<(), CliError> {
     let properties: Vec<Value> = client.properties(names).await?.iter().map(json::property).collect();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let row = |property: &Value| {
@@ -132,7 +132,7 @@ async fn properties(client: &mut Client, names: &[String], json: bool) -> Result
     print(json, &properties.into(), |out| table(out, ["NAME", "VALUE", "UNIT", "DESCRIPTION"], &rows))
 }
 
-async fn streams(client: &mut Client, json: bool) -> Result<(), CliError> {
+async fn streams(client: &Client, json: bool) -> Result<(), CliError> {
     let streams: Vec<Value> = client.streams().await?.into_iter().map(json::stream).collect();
     let row = |stream: &Value| {
         let text = |key: &str| stream[key].as_str().unwrap_or_default().to_owned();
@@ -156,7 +156,7 @@ async fn streams(client: &mut Client, json: bool) -> Result<(), CliError> {
     print(json, &streams.into(), |out| table(out, head, &rows))
 }
 
-async fn catalogue(client: &mut Client, json: bool) -> Result<(), CliError> {
+async fn catalogue(client: &Client, json: bool) -> Result<(), CliError> {
     let declarations = client.catalogue().await?;
     let row = |declaration: &pb::Declaration| {
         let failures = match declaration.failures {
@@ -172,17 +172,21 @@ async fn catalogue(client: &mut Client, json: bool) -> Result<(), CliError> {
     print(json, &all.into(), |out| table(out, ["KIND", "NAME", "UNIT", "DECLARED AT", "FAILURES"], &rows))
 }
 
-/// The schema of one event or snapshot.
-async fn schema(client: &mut Client, name: &str) -> Result<(), CliError> {
+/// The schema of one event or snapshot, or those of an rpc.
+async fn schema(client: &Client, name: &str) -> Result<(), CliError> {
     let all = client.catalogue().await?;
     let named = |declaration: &&pb::Declaration| declaration.kind != "collector" && declaration.name.eq_ignore_ascii_case(name);
     let declared = all.iter().find(named);
     let declared =
         declared.ok_or_else(|| CliError::Other(format!("nothing is called \"{name}\": `telemetry catalogue` lists all")))?;
-    let schema: Value = serde_json::from_str(&declared.schema).map_err(|_| {
+    let schema = match (json::schema(&declared.request_schema), json::schema(&declared.response_schema)) {
+        (None, None) => json::schema(&declared.schema),
+        (request, response) => Some(json!({ "request": request, "response": response })),
+    };
+    let schema = schema.ok_or_else(|| {
         CliError::Other(format!(
-            "the {} \"{}\" has no schema: wanted an event or a snapshot of a type that derives `schemars::JsonSchema`, in a program \
-             with telemetry-core's feature `schemars`",
+            "the {} \"{}\" has no schema: wanted an event, a snapshot or an rpc of types that derive `schemars::JsonSchema`, in a \
+             program with telemetry-core's feature `schemars`",
             declared.kind, declared.name
         ))
     })?;
@@ -190,7 +194,7 @@ async fn schema(client: &mut Client, name: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn rpcs(client: &mut Client, json: bool) -> Result<(), CliError> {
+async fn rpcs(client: &Client, json: bool) -> Result<(), CliError> {
     let mut declarations = client.catalogue().await?;
     declarations.retain(|declaration| declaration.kind == "rpc");
     let rows: Vec<_> = declarations.iter().map(|rpc| [rpc.name.clone(), one_line(&rpc.description)]).collect();
@@ -198,7 +202,7 @@ async fn rpcs(client: &mut Client, json: bool) -> Result<(), CliError> {
     print(json, &all.into(), |out| table(out, ["NAME", "DESCRIPTION"], &rows))
 }
 
-async fn metrics(client: &mut Client, json: bool) -> Result<(), CliError> {
+async fn metrics(client: &Client, json: bool) -> Result<(), CliError> {
     let mut views = Vec::new();
     for message in client.latest(METRICS).await? {
         views.extend(view::metrics(&message)?);

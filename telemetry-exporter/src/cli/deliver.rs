@@ -153,11 +153,11 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
     let mut connected = false;
     loop {
         let ended = match target.connect().await {
-            Ok(mut client) => {
+            Ok(client) => {
                 (told, connected) = (false, true);
                 match name {
-                    Some(name) => follow_one(&mut client, name, &mut reader).await,
-                    None => follow_all(&target, &mut client, &mut reader).await,
+                    Some(name) => follow_one(&client, name, &mut reader).await,
+                    None => follow_all(&target, &client, &mut reader).await,
                 }
             }
             Err(error) => Err(error),
@@ -178,7 +178,7 @@ pub async fn follow(target: Target, name: Option<&str>, mut reader: Reader) -> R
     }
 }
 
-async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Result<(), CliError> {
+async fn follow_one(client: &Client, name: &str, reader: &mut Reader) -> Result<(), CliError> {
     let name = spelt(client, name).await?;
     let mut pull = client.pull(&name, reader.place(), PullOptions { head: true, follow: true, ..PullOptions::default() }).await?;
     while let Some(pulled) = pull.next().await? {
@@ -188,7 +188,7 @@ async fn follow_one(client: &mut Client, name: &str, reader: &mut Reader) -> Res
 }
 
 /// Follows every stream, as it comes: one request a stream, on as many connections as that takes.
-async fn follow_all(target: &Target, client: &mut Client, reader: &mut Reader) -> Result<(), CliError> {
+async fn follow_all(target: &Target, client: &Client, reader: &mut Reader) -> Result<(), CliError> {
     let (sender, mut pulled) = mpsc::channel(1);
     let mut following = Following::default();
     loop {
@@ -228,7 +228,7 @@ struct Following {
 /// Begins to follow the streams that are new.
 async fn look(
     target: &Target,
-    client: &mut Client,
+    client: &Client,
     place: &Place,
     following: &mut Following,
     sender: &mpsc::Sender<Result<Pulled, ClientError>>,
@@ -241,7 +241,7 @@ async fn look(
         if following.names.len() >= following.clients.len() * PULLS_PER_CONNECTION {
             following.clients.push(target.connect().await?);
         }
-        let Some(client) = following.clients.last_mut() else { continue };
+        let Some(client) = following.clients.last() else { continue };
         let pull = client.pull(&name, place, PullOptions { head: true, follow: true, ..PullOptions::default() }).await?;
         following.pulls.spawn(pass_on(pull, sender.clone()));
         following.names.insert(name);
@@ -260,7 +260,7 @@ async fn pass_on(mut pull: Pull, sender: mpsc::Sender<Result<Pulled, ClientError
 }
 
 /// The name as the program spells it: a place knows a stream by one name only. One that is unknown stays, to be refused.
-pub async fn spelt(client: &mut Client, name: &str) -> Result<String, CliError> {
+pub async fn spelt(client: &Client, name: &str) -> Result<String, CliError> {
     let mut names = client.streams().await?.into_iter().map(stream_name);
     Ok(names.find(|found| found.eq_ignore_ascii_case(name)).unwrap_or_else(|| name.to_owned()))
 }

@@ -14,6 +14,8 @@ pub enum ClientError {
     Credentials(String),
     /// Nobody answers there: the address, and how the attempt ended.
     Connect(String, String),
+    /// The request is none, and was not sent: why.
+    Request(String),
     /// The server refused or failed.
     Status(Box<Status>),
     /// The server sent what the protocol does not allow.
@@ -74,6 +76,7 @@ impl fmt::Display for ClientError {
             Self::Address(address, why) => write!(f, "\"{address}\" is no address: {why}"),
             Self::Credentials(why) => write!(f, "the credentials: {why}"),
             Self::Connect(address, why) => write!(f, "cannot connect to {address}: {why}"),
+            Self::Request(why) => write!(f, "the request is not as wanted: {why}"),
             Self::Status(status) => write!(f, "{}: {}", spelt(status.code()), status.message()),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),
         }

@@ -14,6 +14,7 @@ pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
 use connect::Shown;
+use telemetry_core::Caller;
 use tonic::transport::Endpoint;
 
 use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
@@ -25,11 +26,14 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 
 /// A connection to the telemetry of a program.
 ///
+/// An rpc that this program knows the declaration of is called with its types: `FIND_PEER.call(&client, &request).await`, as
+/// [`Rpc::call`](telemetry_core::Rpc::call) tells.
+///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use telemetry_exporter::client::{Client, Place, PullOptions, Pulled};
 ///
-/// let mut client = Client::connect("127.0.0.1:4000").await?;
+/// let client = Client::connect("127.0.0.1:4000").await?;
 /// let mut place = Place::load("place.json")?;
 /// let mut pull = client.pull("metrics", &place, PullOptions { head: true, ..Default::default() }).await?;
 /// while let Some(pulled) = pull.next().await? {
@@ -43,6 +47,7 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 /// # }
 /// ```
 pub struct Client {
+    /// Each request has a clone, which shares the connection.
     grpc: TelemetryClient<Shown>,
     /// What must live as long as the connection: the swarm of one over libp2p.
     #[cfg(feature = "libp2p")]
@@ -98,16 +103,16 @@ impl Client {
     ///
     /// # Errors
     /// What the server answered.
-    pub async fn session(&mut self) -> Result<String, ClientError> {
-        Ok(self.grpc.get_session(pb::GetSessionRequest {}).await?.into_inner().uuid)
+    pub async fn session(&self) -> Result<String, ClientError> {
+        Ok(self.grpc.clone().get_session(pb::GetSessionRequest {}).await?.into_inner().uuid)
     }
 
     /// These properties, or all where none is named.
     ///
     /// # Errors
     /// NOT_FOUND with the name of one that is not declared.
-    pub async fn properties(&mut self, names: &[String]) -> Result<Vec<pb::Property>, ClientError> {
-        let mut stream = self.grpc.get_properties(pb::GetPropertiesRequest { names: names.to_vec() }).await?.into_inner();
+    pub async fn properties(&self, names: &[String]) -> Result<Vec<pb::Property>, ClientError> {
+        let mut stream = self.grpc.clone().get_properties(pb::GetPropertiesRequest { names: names.to_vec() }).await?.into_inner();
         let mut properties = Vec::new();
         while let Some(property) = stream.message().await? {
             properties.push(property);
@@ -119,8 +124,8 @@ impl Client {
     ///
     /// # Errors
     /// What the server answered.
-    pub async fn streams(&mut self) -> Result<Vec<pb::StreamDescriptor>, ClientError> {
-        let answer = self.grpc.get_stream_descriptors(pb::GetStreamDescriptorsRequest {}).await?;
+    pub async fn streams(&self) -> Result<Vec<pb::StreamDescriptor>, ClientError> {
+        let answer = self.grpc.clone().get_stream_descriptors(pb::GetStreamDescriptorsRequest {}).await?;
         Ok(answer.into_inner().stream_descriptors)
     }
 
@@ -128,26 +133,26 @@ impl Client {
     ///
     /// # Errors
     /// What the server answered.
-    pub async fn catalogue(&mut self) -> Result<Vec<pb::Declaration>, ClientError> {
-        Ok(self.grpc.get_catalogue(pb::GetCatalogueRequest {}).await?.into_inner().declarations)
+    pub async fn catalogue(&self) -> Result<Vec<pb::Declaration>, ClientError> {
+        Ok(self.grpc.clone().get_catalogue(pb::GetCatalogueRequest {}).await?.into_inner().declarations)
     }
 
     /// Calls an rpc with JSON.
     ///
     /// # Errors
     /// NOT_FOUND with the name of one that is not declared, INVALID_ARGUMENT with the place in the JSON, and what the rpc answered.
-    pub async fn call(&mut self, name: &str, json: &str) -> Result<String, ClientError> {
+    pub async fn call(&self, name: &str, json: &str) -> Result<String, ClientError> {
         let request = pb::CallRequest { name: name.to_owned(), json: json.to_owned() };
-        Ok(self.grpc.call(request).await?.into_inner().json)
+        Ok(self.grpc.clone().call(request).await?.into_inner().json)
     }
 
     /// Pulls a stream from the place on.
     ///
     /// # Errors
     /// NOT_FOUND with the name of a stream that does not exist.
-    pub async fn pull(&mut self, stream: &str, place: &Place, options: PullOptions) -> Result<Pull, ClientError> {
+    pub async fn pull(&self, stream: &str, place: &Place, options: PullOptions) -> Result<Pull, ClientError> {
         let request = pull::request(stream, place, options);
-        let answers = self.grpc.pull(request).await?.into_inner();
+        let answers = self.grpc.clone().pull(request).await?.into_inner();
         Ok(Pull::new(stream, answers))
     }
 
@@ -155,9 +160,9 @@ impl Client {
     ///
     /// # Errors
     /// NOT_FOUND with the name of a stream that does not exist.
-    pub async fn latest(&mut self, stream: &str) -> Result<Vec<Message>, ClientError> {
+    pub async fn latest(&self, stream: &str) -> Result<Vec<Message>, ClientError> {
         let request = pb::PullRequest { stream: stream.to_owned(), latest: true, ..Default::default() };
-        let mut pull = Pull::new(stream, self.grpc.pull(request).await?.into_inner());
+        let mut pull = Pull::new(stream, self.grpc.clone().pull(request).await?.into_inner());
         let mut latest = Vec::new();
         while let Some(pulled) = pull.next().await? {
             if let Pulled::Messages { messages, .. } = pulled {
@@ -165,6 +170,15 @@ impl Client {
             }
         }
         Ok(latest)
+    }
+}
+
+impl Caller for Client {
+    type Error = ClientError;
+
+    async fn call(&self, name: &str, json: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        let json = String::from_utf8(json).map_err(|error| ClientError::Request(format!("it is no text: {error}")))?;
+        Ok(Self::call(self, name, &json).await?.into_bytes())
     }
 }
 

@@ -70,6 +70,13 @@ pub fn declaration(declaration: &pb::Declaration) -> Value {
         "scope": scope.name, "version": scope.version, "module": declaration.module, "file": declaration.file,
         "line": declaration.line, "interval_ms": declaration.interval_ms, "failures": declaration.failures,
         "last_failure": declaration.last_failure,
-        "schema": serde_json::from_str::<Value>(&declaration.schema).ok(),
+        "access": (!declaration.access.is_empty()).then_some(&declaration.access), "on_demand": declaration.on_demand,
+        "schema": schema(&declaration.schema), "request_schema": schema(&declaration.request_schema),
+        "response_schema": schema(&declaration.response_schema),
     })
+}
+
+/// A schema; none where the text is empty.
+pub fn schema(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
 }

@@ -265,6 +265,17 @@ pub struct Declaration {
     /// The JSON schema of what an event or a snapshot is of, in JSON; empty where it is not known.
     #[prost(string, tag = "12")]
     pub schema: ::prost::alloc::string::String,
+    /// public, restricted or disabled: who may read or call it, as its declaration says; empty where it does not say.
+    #[prost(string, tag = "13")]
+    pub access: ::prost::alloc::string::String,
+    /// An event that is emitted only while somebody wants it.
+    #[prost(bool, tag = "14")]
+    pub on_demand: bool,
+    /// The JSON schemas of what an rpc takes and answers, in JSON; empty where they are not known.
+    #[prost(string, tag = "15")]
+    pub request_schema: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub response_schema: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CallRequest {

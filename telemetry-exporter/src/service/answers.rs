@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use telemetry_core::callback::{self, Failure};
-use telemetry_core::{EntryRef, Kind, PropertyValue};
+use telemetry_core::{Access, Entry, EntryRef, Kind, PropertyValue};
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::otlp;
@@ -88,9 +88,9 @@ pub fn descriptors(streams: &[Arc<NamedLog>]) -> Vec<pb::StreamDescriptor> {
     streams.iter().map(descriptor).collect()
 }
 
-/// The schema of an event or a snapshot. It is the user's code that tells it.
-fn schema(entry: &EntryRef) -> String {
-    match callback::guarded(|| Ok(entry.schema())) {
+/// A schema in JSON. It is the user's code that tells it.
+fn schema(entry: &EntryRef, told: impl Fn(&Entry) -> Option<serde_json::Value>) -> String {
+    match callback::guarded(|| Ok(told(entry))) {
         Ok(schema) => schema.map(|schema| schema.to_string()).unwrap_or_default(),
         Err(failure) => {
             callback::report(entry, &failure);
@@ -115,6 +115,10 @@ pub fn declaration(entry: &EntryRef) -> pb::Declaration {
         interval_ms: if let Kind::Snapshot { every } = entry.kind() { every.as_millis() as u64 } else { 0 },
         failures: entry.failures(),
         last_failure: entry.last_failure().unwrap_or_default(),
-        schema: schema(entry),
+        schema: schema(entry, Entry::schema),
+        access: declaration.access().map_or("", Access::as_str).to_owned(),
+        on_demand: declaration.is_on_demand(),
+        request_schema: schema(entry, Entry::request_schema),
+        response_schema: schema(entry, Entry::response_schema),
     }
 }

@@ -36,7 +36,7 @@ async fn main() {
 }
 
 async fn follow(address: String, number: usize, begun: mpsc::Sender<()>) -> Account {
-    let mut client = Client::connect(&address).await.expect("the program answers");
+    let client = Client::connect(&address).await.expect("the program answers");
     let options = PullOptions { head: true, follow: true, ..PullOptions::default() };
     let mut pull = client.pull(STREAM, &Place::default(), options).await.expect("the stream exists");
     let mut account = Account::default();

@@ -1,6 +1,6 @@
 //! Arguments that are unknown, repeated, misplaced, absent or of another form.
 
-use telemetry_core::{Counter, Event, Gauge, Histogram, Labels, Snapshot, collector, event, metric, property, snapshot};
+use telemetry_core::{Counter, Event, Gauge, Histogram, Labels, Snapshot, collector, event, metric, property, rpc, snapshot};
 
 #[derive(Labels)]
 enum Labelled {
@@ -94,9 +94,29 @@ static MISSPELT: Snapshot<u32>;
 #[collector(name = "arguments.collector")]
 fn collect() {}
 
+/// .
+#[event(name = "arguments.access", access = "secret")]
+static NO_ACCESS: Event<u32>;
+
+/// .
+#[rpc(name = "arguments.access_const", access = ACCESS)]
+fn no_literal() -> Result<u32, telemetry_core::RpcError> {
+    Ok(1)
+}
+
+/// .
+#[metric(name = "arguments.access_of_a_metric", access = "restricted")]
+static ACCESS_OF_A_METRIC: Counter;
+
+/// .
+#[snapshot(name = "arguments.on_demand", on_demand)]
+static ON_DEMAND: Snapshot<u32>;
+
 fn main() {
     SEVERAL.inc();
     NO_KEY.inc();
     NO_COMMA.inc();
     ALONE.emit(&1);
+    NO_ACCESS.emit(&1);
+    ACCESS_OF_A_METRIC.inc();
 }

@@ -34,6 +34,11 @@ macro_rules! declare {
         #[t::event(name = $name)]
         static $ident: Event<$ty>;
     };
+    (event $ident:ident: $ty:ty, $name:expr, $access:literal) => {
+        /// Emitted on demand, by a macro of the user.
+        #[t::event(name = $name, access = $access, on_demand)]
+        static $ident: Event<$ty>;
+    };
 }
 
 declare! {
@@ -51,6 +56,7 @@ declare! {
 declare!(bounds BY_BOUNDS, "places_by_bounds", [0.5, 1.0, -BOUND], concat!("Docs ", "of parts."));
 declare!(fn by_function -> Option<f64>, "places_by_function", None);
 declare!(event BY_EVENT: Vec<String>, "places_by_event");
+declare!(event BY_EVENT_ON_DEMAND: Vec<String>, "places_by_event_on_demand", "restricted");
 
 const UNIT: &str = "s";
 const BOUND: f64 = -2.0;
