@@ -33,6 +33,8 @@ mod export;
 pub mod prometheus;
 mod snapshots;
 mod service;
+#[cfg(feature = "libp2p")]
+pub mod swarm;
 mod transport;
 mod running;
 pub mod client;

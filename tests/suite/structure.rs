@@ -77,6 +77,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &[
             "catalogue/binary.rs",
             "catalogue/lock.rs",
+            "client/identity.rs",
             "client/place.rs",
             "cli/deliver.rs",
             "process/reading.rs",
@@ -85,7 +86,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "stream/disk/folder.rs",
         ],
     ),
-    ("telemetry-exporter", &["nix::", "\"/proc"], &["process/reading.rs"]),
+    ("telemetry-exporter", &[" nix::", "(nix::", "\"/proc"], &["process/reading.rs"]),
     ("telemetry-exporter", &["RuntimeMetrics"], &["runtime.rs"]),
     ("telemetry-exporter", &["hyper_util::client", "httpdate"], &["push/"]),
     ("telemetry-exporter", &["flate2"], &["push/", "service/http.rs"]),

@@ -6,7 +6,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What looks at files, and so has no program to ask.
-const OF_FILES: [&str; 6] = ["list", "diff", "check", "dashboard", "dump", "verify"];
+const OF_FILES: &[&str] = &[
+    "list",
+    "diff",
+    "check",
+    "dashboard",
+    "dump",
+    "verify",
+    #[cfg(feature = "libp2p")]
+    "identity",
+];
+
+/// What tells where a program is, and who asks.
+const OF_PROGRAMS: [&str; 3] = ["host", "peer", "identity"];
 
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
@@ -20,6 +32,11 @@ pub struct Args {
     #[cfg(feature = "libp2p")]
     #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
     pub peer: Option<String>,
+
+    /// The file of the key that we are known by over libp2p; without it we have a new id each time. `telemetry identity` makes one.
+    #[cfg(feature = "libp2p")]
+    #[arg(long, global = true, env = "TELEMETRY_IDENTITY", value_name = "FILE")]
+    pub identity: Option<PathBuf>,
 
     /// Print JSON: an array for a list, a line a message for a stream.
     #[arg(long, global = true)]
@@ -40,7 +57,7 @@ fn command() -> clap::Command {
     command.build(); // gives the global arguments to the commands
     for name in OF_FILES {
         command = command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| if ["host", "peer"].contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
+            command.mut_args(|arg| if OF_PROGRAMS.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })
         });
     }
     command
@@ -107,6 +124,19 @@ pub enum Command {
         /// The request, in JSON.
         #[arg(default_value = "null", value_name = "JSON")]
         request: String,
+    },
+    /// Tests the bandwidth to a program that serves over libp2p, each way. It allows one test in 5 minutes.
+    #[cfg(feature = "libp2p")]
+    Bandwidth {
+        /// The payload, at most 128MiB.
+        #[arg(long, default_value = "32MiB", value_name = "SIZE", value_parser = payload)]
+        bytes: u32,
+    },
+    /// Prints the peer id of a key, for the list of a program that lets in some peers only; makes the key where there is no such file.
+    #[cfg(feature = "libp2p")]
+    Identity {
+        /// The key, for --identity: libp2p's protobuf of the key pair, in base64. It is written for its owner alone, and never again.
+        file: PathBuf,
     },
     /// What a binary declares, without running it.
     List {
@@ -197,6 +227,21 @@ fn moment(text: &str) -> Result<u64, String> {
     ns.ok_or_else(|| "wanted a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m".to_owned())
 }
 
+/// Bytes of a payload, such as 65536, 512KiB or 32MiB.
+#[cfg(feature = "libp2p")]
+fn payload(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let bytes = unit.zip(digits.parse::<u32>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
+    let fits = bytes.filter(|bytes| (1..=crate::limits::BANDWIDTH_BYTES_MAX).contains(bytes));
+    fits.ok_or_else(|| "wanted 1 to 128MiB, such as 65536, 512KiB or 32MiB".to_owned())
+}
+
 /// Where a reader stands, and where its output goes.
 #[derive(clap::Args, Clone, Default)]
 pub struct Keep {
@@ -219,8 +264,19 @@ mod tests {
         let mut command = command();
         for name in OF_FILES {
             let help = command.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
-            assert!(!help.contains("--host") && !help.contains("--peer") && help.contains("--json"), "{help}");
+            let offered = OF_PROGRAMS.iter().any(|name| help.contains(&format!("--{name} <")));
+            assert!(!offered && help.contains("--json"), "{help}");
         }
         assert!(command.find_subcommand_mut("metrics").expect("it is there").render_long_help().to_string().contains("--host"));
+    }
+
+    #[cfg(feature = "libp2p")]
+    #[test]
+    fn a_payload_has_a_size_that_a_test_may_have() {
+        assert_eq!(payload("32MiB"), Ok(crate::limits::BANDWIDTH_BYTES));
+        assert_eq!((payload("1"), payload("512KiB")), (Ok(1), Ok(512 << 10)));
+        for text in ["", "0", "129MiB", "4096MiB", "1GiB", "-1", "1.5MiB", "MiB", "99999999999"] {
+            assert_eq!(payload(text), Err("wanted 1 to 128MiB, such as 65536, 512KiB or 32MiB".to_owned()), "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What each command asks and prints.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,19 +10,17 @@ use super::args::{Args, Command, Span};
 use super::binaries;
 use super::deliver::{self, Reader};
 use super::files;
-use super::output::{labels, one_line, table, value};
+use super::output::{labels, one_line, print, table, value};
+#[cfg(feature = "libp2p")]
+use super::peers;
 use super::target::Target;
 use crate::client::{Client, PullOptions, view};
 use crate::pb::{self, PropertyType, property, stream_type};
 use crate::stream::METRICS;
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    #[cfg(feature = "libp2p")]
-    let target = args.peer.clone().map_or_else(|| Target::Tcp(args.host.clone()), Target::Peer);
-    #[cfg(not(feature = "libp2p"))]
-    let target = Target::Tcp(args.host.clone());
     let json = args.json;
-    let mut client = match &args.command {
+    match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
         Command::Diff { old, new } => return binaries::diff(old, new, json),
         Command::Check { binary, lock, package } => return binaries::check(binary, lock.as_deref(), package.as_deref(), json),
@@ -31,6 +29,14 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         }
         Command::Dump { path, stream } => return files::dump(path, stream.as_deref(), json),
         Command::Verify { path } => return files::verify(path, json),
+        #[cfg(feature = "libp2p")]
+        Command::Identity { file } => return peers::identity(file, json),
+        _ => {}
+    }
+    let target = Target::of(&args)?;
+    let mut client = match &args.command {
+        #[cfg(feature = "libp2p")]
+        Command::Bandwidth { bytes } => return peers::bandwidth(&target, *bytes, json).await,
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -67,6 +73,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             pull(&mut client, &name, *span, None, Reader::open(keep, json)?).await
         }
         // These have returned above.
+        #[cfg(feature = "libp2p")]
+        Command::Bandwidth { .. } | Command::Identity { .. } => Ok(()),
         Command::List { .. }
         | Command::Diff { .. }
         | Command::Check { .. }
@@ -102,17 +110,6 @@ async fn checked(client: &mut Client, name: &str, snapshot: bool) -> Result<Stri
         }
     }
     deliver::spelt(client, name).await
-}
-
-/// Prints one value as JSON, or what the closure writes.
-fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{value}")?
-    } else {
-        text(&mut out)?
-    }
-    Ok(out.flush()?)
 }
 
 fn property_json(property: &pb::Property) -> Value {

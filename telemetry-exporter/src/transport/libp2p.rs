@@ -3,59 +3,60 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use libp2p::StreamProtocol;
-use libp2p_stream::{Control, IncomingStreams};
+use libp2p_stream::Control;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::bandwidth::{self, Direction, Tests};
+use super::bandwidth::{Direction, Test, Tests};
 use super::connection::Connections;
 use crate::error::StartError;
 use crate::protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
-use crate::service::{Identity, Service};
+use crate::service::Identity;
+use crate::swarm::{Behaviour, Inbound};
 
 /// The inbound streams of the telemetry's protocols.
-pub struct Incoming {
-    telemetry: IncomingStreams,
-    upload: Option<IncomingStreams>,
-    download: Option<IncomingStreams>,
+pub type Incoming = BoxStream<'static, Inbound>;
+
+fn protocols(with_bandwidth: bool) -> &'static [&'static str] {
+    if with_bandwidth { &[TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL, DOWNLOAD_PROTOCOL] } else { &[TELEMETRY_PROTOCOL] }
 }
 
-/// Registers the protocols on the swarm of this control.
+/// Offers the protocols on the swarm of this behaviour.
+///
+/// # Errors
+/// [`StartError::AlreadyServed`].
+pub fn offer(behaviour: &Behaviour, with_bandwidth: bool) -> Result<Incoming, StartError> {
+    let receiver = behaviour.offer().serve(protocols(with_bandwidth));
+    let mut receiver = receiver.ok_or(StartError::AlreadyServed(TELEMETRY_PROTOCOL))?;
+    Ok(stream::poll_fn(move |context| receiver.poll_recv(context)).boxed())
+}
+
+/// Registers the protocols on the swarm of this control, which does not tell where a stream comes from.
 ///
 /// # Errors
 /// [`StartError::AlreadyServed`].
 pub fn register(control: &mut Control, with_bandwidth: bool) -> Result<Incoming, StartError> {
-    let mut accept =
-        |protocol: &'static str| control.accept(StreamProtocol::new(protocol)).map_err(|_| StartError::AlreadyServed(protocol));
-    let telemetry = accept(TELEMETRY_PROTOCOL)?;
-    let (upload, download) = match with_bandwidth {
-        true => (Some(accept(UPLOAD_PROTOCOL)?), Some(accept(DOWNLOAD_PROTOCOL)?)),
-        false => (None, None),
-    };
-    Ok(Incoming { telemetry, upload, download })
-}
-
-/// The record of the bandwidth tests of a service.
-pub fn tests(service: Arc<Service>) -> Arc<Tests> {
-    Tests::new(service)
+    let mut all = stream::SelectAll::new();
+    for &protocol in protocols(with_bandwidth) {
+        let streams = control.accept(StreamProtocol::new(protocol)).map_err(|_| StartError::AlreadyServed(protocol))?;
+        all.push(streams.map(move |(peer, stream)| Inbound { peer, remote: None, protocol, stream }));
+    }
+    Ok(all.boxed())
 }
 
 /// Serves until the swarm ends or the task is ended.
-pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Arc<Tests>) {
-    let Incoming { mut telemetry, upload, download } = incoming;
-    let calls = async {
-        while let Some((peer, stream)) = telemetry.next().await {
-            connections.serve(stream.compat(), Identity::Peer(peer.to_string()));
-        }
-    };
-    tokio::join!(calls, test(upload, Direction::Upload, &tests), test(download, Direction::Download, &tests));
-}
-
-async fn test(incoming: Option<IncomingStreams>, direction: Direction, tests: &Arc<Tests>) {
-    let Some(mut incoming) = incoming else { return };
-    while let Some((peer, stream)) = incoming.next().await {
+pub async fn accept(mut incoming: Incoming, connections: Arc<Connections>, tests: Arc<Tests>) {
+    while let Some(Inbound { peer, remote, protocol, stream }) = incoming.next().await {
         let identity = Identity::Peer(peer.to_string());
-        let Some(room) = tests.room(&identity) else { continue };
-        tokio::spawn(bandwidth::serve(stream, identity, direction, Arc::clone(tests), room));
+        let direction = match protocol {
+            UPLOAD_PROTOCOL => Direction::Upload,
+            DOWNLOAD_PROTOCOL => Direction::Download,
+            _ => {
+                connections.serve(stream.compat(), identity);
+                continue;
+            }
+        };
+        tests.serve(Test { stream, direction, peer, remote }, &identity);
     }
 }
