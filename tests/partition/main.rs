@@ -16,7 +16,7 @@ use futures::StreamExt;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
-use libp2p::{SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
 use telemetry_core::Event;
 use telemetry_exporter::client::{Client, ClientError, Place, PullOptions, Pulled};
 use telemetry_exporter::limits::{CONNECT_DEADLINE, KEEP_ALIVE};
@@ -171,24 +171,47 @@ async fn a_follower_over_tcp_has_every_message_once_through_cuts() {
     every_message_comes_once(running, "partition_tcp", proxy, way).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follower_over_libp2p_has_every_message_once_through_cuts() {
-    let running = start();
+/// A swarm that serves, and the port that it listens on.
+async fn listening(running: &Running) -> (Swarm<swarm::Behaviour>, u16) {
     let behaviour = swarm::Behaviour::new();
     running.serve_behaviour(&behaviour).expect("not served yet");
     let swarm = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519()).with_tokio();
     let swarm = swarm.with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default).expect("noise keys");
     let Ok(swarm) = swarm.with_behaviour(|_| behaviour);
-    let mut swarm = swarm.build();
+    let mut swarm = swarm.with_swarm_config(|config| config.with_idle_connection_timeout(DEADLINE)).build();
     swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("it listens");
     let port = loop {
         if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
             break address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None }).expect("a port");
         }
     };
+    (swarm, port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_over_libp2p_has_every_message_once_through_cuts() {
+    let running = start();
+    let (mut swarm, port) = listening(&running).await;
     let peer = *swarm.local_peer_id();
     tokio::spawn(async move { while swarm.next().await.is_some() {} });
     let proxy = Proxy::start(([127, 0, 0, 1], port).into()).await;
     let way = Way::Libp2p(format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer}", proxy.addr.port()));
     every_message_comes_once(running, "partition_libp2p", proxy, way).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_dropped_leaves_no_connection_over_libp2p() {
+    let running = start();
+    let (mut swarm, port) = listening(&running).await;
+    let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", swarm.local_peer_id());
+    let (closed, closing) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {}
+        let _the_test_failed = closed.send(());
+        while swarm.next().await.is_some() {}
+    });
+    let mut client = Client::connect_libp2p(&address, None).await.expect("connected");
+    client.session().await.expect("an answer");
+    drop(client);
+    tokio::time::timeout(CONNECT_DEADLINE + SLACK, closing).await.expect("it is closed").expect("no panic");
 }

@@ -24,7 +24,7 @@ use crate::limits::CONNECT_DEADLINE;
 use crate::protocol::TELEMETRY_PROTOCOL;
 
 /// A connection of our own without streams is kept this long.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(5);
 
 type Io = TokioIo<Compat<libp2p::Stream>>;
 
