@@ -75,6 +75,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", requires = "certificate")]
     client_authorities: Option<PathBuf>,
 
+    /// File of the key that the node's id is of; made where it is absent [default: a new key at each start]
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+
     /// Connections down to which the oldest are closed
     #[arg(long, value_name = "N", default_value_t = 32)]
     low_water: usize,
@@ -108,6 +112,7 @@ pub struct Settings {
     pub run_for: Option<Duration>,
     pub peers: u8,
     pub repo: Option<PathBuf>,
+    pub identity: Option<PathBuf>,
     pub low_water: usize,
     pub high_water: usize,
     pub storage_bytes_max: u64,
@@ -160,6 +165,7 @@ impl Cli {
             run_for: self.run_for,
             peers: self.peers,
             repo: self.repo,
+            identity: self.identity,
             low_water: low,
             high_water: high,
             storage_bytes_max: self.storage_max,

@@ -15,7 +15,7 @@ use libp2p::kad::store::MemoryStore;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{self, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, kad, ping};
-use libp2p_stream::Control;
+use telemetry_exporter::client::identity;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -56,6 +56,7 @@ struct Behaviour {
     ping: ping::Behaviour,
     kad: kad::Behaviour<MemoryStore>,
     streams: libp2p_stream::Behaviour,
+    telemetry: telemetry_exporter::swarm::Behaviour,
 }
 
 /// A running node.
@@ -93,10 +94,15 @@ impl Node {
         let store = spawn_blocking(move || Store::open(&directory, store_bytes_max)).await??;
 
         let connections = Connections::default();
-        let mut swarm = create_host(&connections)?;
+        let keypair = match settings.identity {
+            Some(path) => identity::load_or_create(path).context("--identity")?,
+            None => Keypair::generate_ed25519(),
+        };
+        let mut swarm = create_host(keypair, &connections)?;
         let address = listen(&mut swarm, settings.libp2p_listen).await?;
         let control = swarm.behaviour().streams.new_control();
-        let mut telemetry = settings.telemetry.map(|config| Telemetry::start(config, control.clone())).transpose()?;
+        let telemetry = settings.telemetry.map(|config| Telemetry::start(config, &swarm.behaviour().telemetry));
+        let mut telemetry = telemetry.transpose()?;
 
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let handle = Handle { peer_id: *swarm.local_peer_id(), connections: connections.clone(), commands };
@@ -154,9 +160,9 @@ impl Node {
 }
 
 impl Telemetry {
-    fn start(config: telemetry_exporter::Config, control: Control) -> anyhow::Result<Self> {
+    fn start(config: telemetry_exporter::Config, behaviour: &telemetry_exporter::swarm::Behaviour) -> anyhow::Result<Self> {
         let running = telemetry_exporter::start(config).context("telemetry")?;
-        running.serve_libp2p(control).context("telemetry over libp2p")?;
+        running.serve_behaviour(behaviour).context("telemetry over libp2p")?;
         let guards = Vec::new();
         Ok(Self { running, guards })
     }
@@ -179,8 +185,7 @@ impl Telemetry {
     }
 }
 
-fn create_host(connections: &Connections) -> anyhow::Result<Swarm<Behaviour>> {
-    let keypair = Keypair::generate_ed25519();
+fn create_host(keypair: Keypair, connections: &Connections) -> anyhow::Result<Swarm<Behaviour>> {
     let peer_id = keypair.public().to_peer_id();
     let transport = network::transport(&keypair, connections)?;
     let ping = ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_TIME_MAX);
@@ -191,6 +196,7 @@ fn create_host(connections: &Connections) -> anyhow::Result<Swarm<Behaviour>> {
         ping: ping::Behaviour::new(ping),
         kad: kademlia::behaviour(peer_id),
         streams: libp2p_stream::Behaviour::new(),
+        telemetry: telemetry_exporter::swarm::Behaviour::new(),
     };
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION_TIME);
     Ok(Swarm::new(transport, behaviour, peer_id, config))

@@ -39,6 +39,8 @@ pub mod prometheus;
 mod snapshots;
 mod json;
 mod service;
+#[cfg(feature = "libp2p")]
+pub mod swarm;
 mod transport;
 mod credentials;
 mod running;

@@ -219,10 +219,13 @@ pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);
 /// Between two attempts at a snapshot that nobody provides yet.
 pub const SNAPSHOT_RETRY: Duration = Duration::from_secs(1);
 
+/// Bytes of a bandwidth test's payload, unless the client says otherwise.
+pub const BANDWIDTH_BYTES: u32 = 32 << 20;
+
 /// Bytes of a bandwidth test's payload at most. A larger one is refused with the rate 0.
 pub const BANDWIDTH_BYTES_MAX: u32 = 128 << 20;
 
-/// Between two bandwidth tests of one peer in one direction. An earlier one is refused with the rate 0.
+/// Between two bandwidth tests of one peer, and of one public address, in one direction. An earlier one is refused with the rate 0.
 pub const BANDWIDTH_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How long one bandwidth test may take.
@@ -231,8 +234,15 @@ pub const BANDWIDTH_DEADLINE: Duration = Duration::from_secs(60);
 /// Bandwidth tests at a time. A further stream is closed, and counted in `telemetry_requests_refused`.
 pub const BANDWIDTH_TESTS_MAX: usize = 4;
 
-/// Last tests that are remembered, one a peer and direction. While all are recent, tests of further peers are refused.
+/// Last tests that are remembered, one a peer and direction, and one a public address and direction. While all are recent, further tests
+/// are refused.
 pub const BANDWIDTH_REMEMBERED_MAX: usize = 1_024;
+
+/// Bytes of a file with a peer's key that are read: of a longer one the rest is cut, and it is no key then.
+pub const IDENTITY_BYTES_MAX: u64 = 4 << 10;
+
+/// Streams that peers have opened and that wait to be taken. A further one is closed, and counted in `telemetry_requests_refused`.
+pub const INBOUND_STREAMS_MAX: usize = 64;
 
 /// Passes over observed functions and properties that clients may have running at a time. A further request waits.
 pub const EVALUATIONS_MAX: usize = 4;

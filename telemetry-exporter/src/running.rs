@@ -59,6 +59,8 @@ pub struct Running {
     process: u32,
     #[cfg(feature = "libp2p")]
     bandwidth: bool,
+    #[cfg(feature = "libp2p")]
+    tests: Arc<crate::transport::bandwidth::Tests>,
 }
 
 /// What a stop takes apart.
@@ -145,6 +147,8 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     streams.acknowledged(); // the events so far, all together
     let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, rules, config.limits, stopped);
     let connections = Connections::new(&service);
+    #[cfg(feature = "libp2p")]
+    let tests = crate::transport::bandwidth::Tests::new(Arc::clone(&service));
     let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
     let mut accepting = vec![runtime.spawn(Arc::clone(&connections).sweep()), runtime.spawn(Arc::clone(&credentials).watch())];
     if let Some((listener, _)) = listener {
@@ -187,6 +191,8 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         process: std::process::id(),
         #[cfg(feature = "libp2p")]
         bandwidth: config.bandwidth,
+        #[cfg(feature = "libp2p")]
+        tests,
     })
 }
 
@@ -266,16 +272,37 @@ impl Running {
         self.credentials.reload().map_err(StartError::Setting)
     }
 
-    /// Serves the same over libp2p streams, and the bandwidth tests, on the swarm of this control.
+    /// Serves the same over libp2p streams, and the bandwidth tests, on the swarm that has this behaviour. Each public address may test
+    /// once in [`BANDWIDTH_EVERY`](crate::limits::BANDWIDTH_EVERY) each way, and each peer.
     ///
-    /// The program's swarm has a [`libp2p_stream::Behaviour`]; it is the program that polls it.
+    /// It is the program that polls the swarm. The protocols are offered until the telemetry is stopped; another may be served then.
+    ///
+    /// # Errors
+    /// A behaviour that is served already, telemetry that was stopped, or that everybody may have, where
+    /// [`insecure_public`](crate::Policy::insecure_public) does not say that this is wanted on a network.
+    #[cfg(feature = "libp2p")]
+    pub fn serve_behaviour(&self, behaviour: &crate::swarm::Behaviour) -> Result<(), StartError> {
+        self.serve_streams(|| crate::transport::libp2p::offer(behaviour, self.bandwidth))
+    }
+
+    /// Serves the same on the swarm of this control, for a program that has a [`libp2p_stream::Behaviour`] already.
+    ///
+    /// A control does not tell where a stream comes from, so bandwidth tests are limited by the peer alone, whose id costs nothing to
+    /// make; and it drops a stream that is opened before the last one was taken. [`serve_behaviour`](Self::serve_behaviour) does neither.
     ///
     /// # Errors
     /// A protocol that is served on this swarm already, telemetry that was stopped, or that everybody may have, where
     /// [`insecure_public`](crate::Policy::insecure_public) does not say that this is wanted on a network.
     #[cfg(feature = "libp2p")]
     pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
-        use crate::transport::libp2p;
+        self.serve_streams(|| crate::transport::libp2p::register(&mut control, self.bandwidth))
+    }
+
+    #[cfg(feature = "libp2p")]
+    fn serve_streams(
+        &self,
+        incoming: impl FnOnce() -> Result<crate::transport::libp2p::Incoming, StartError>,
+    ) -> Result<(), StartError> {
         if self.service.ending.load(Ordering::Relaxed) {
             return Err(StartError::Stopped);
         }
@@ -284,9 +311,9 @@ impl Running {
             let wanted = "wanted an `access` that is restricted to peers; or access.insecure_public, which says that everybody may read all of it";
             return Err(StartError::Setting(format!("libp2p peers are on a network, and access is public: {wanted}")));
         }
-        let incoming = libp2p::register(&mut control, self.bandwidth)?;
-        let tests = libp2p::tests(Arc::clone(&self.service));
-        self.runtime.spawn(libp2p::accept(incoming, Arc::clone(&self.connections), tests));
+        let (connections, tests) = (Arc::clone(&self.connections), Arc::clone(&self.tests));
+        let service = Arc::clone(&self.service);
+        self.runtime.spawn(crate::transport::libp2p::accept(incoming()?, service, connections, tests));
         Ok(())
     }
 

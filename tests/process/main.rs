@@ -10,6 +10,7 @@ mod builds;
 mod clients;
 mod environment;
 mod outside;
+mod peers;
 mod resume;
 mod seed;
 mod support;

@@ -80,6 +80,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "catalogue/binary.rs",
             "catalogue/lock.rs",
             "client/connect.rs",
+            "client/identity.rs",
             "client/place.rs",
             "cli/deliver.rs",
             "cli/token.rs",

@@ -8,7 +8,17 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::json::moment;
 
 /// What looks at files, and so has no program to ask.
-const OF_FILES: [&str; 7] = ["list", "diff", "check", "dashboard", "dump", "verify", "token"];
+const OF_FILES: &[&str] = &[
+    "list",
+    "diff",
+    "check",
+    "dashboard",
+    "dump",
+    "verify",
+    "token",
+    #[cfg(feature = "libp2p")]
+    "identity",
+];
 
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
@@ -25,6 +35,11 @@ pub struct Args {
     #[cfg(feature = "libp2p")]
     #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
     pub peer: Option<String>,
+
+    /// The file of the key that we are known by over libp2p; without it we have a new id each time. `telemetry identity` makes one.
+    #[cfg(feature = "libp2p")]
+    #[arg(long, global = true, env = "TELEMETRY_IDENTITY", value_name = "FILE")]
+    pub identity: Option<PathBuf>,
 
     /// Print JSON: an array for a list, a line a message for a stream.
     #[arg(long, global = true)]
@@ -59,7 +74,7 @@ pub struct Shown {
 }
 
 /// What tells where a program is, and how it is asked.
-const OF_PROGRAMS: [&str; 7] = ["host", "peer", "token_file", "authorities", "certificate", "key", "insecure"];
+const OF_PROGRAMS: [&str; 8] = ["host", "peer", "identity", "token_file", "authorities", "certificate", "key", "insecure"];
 
 /// The arguments of this process; ends it where they are not as wanted, or ask for help.
 pub fn parse() -> Args {
@@ -139,6 +154,19 @@ pub enum Command {
         /// The request, in JSON.
         #[arg(default_value = "null", value_name = "JSON")]
         request: String,
+    },
+    /// Tests the bandwidth to a program that serves over libp2p, each way. It allows one test in 5 minutes.
+    #[cfg(feature = "libp2p")]
+    Bandwidth {
+        /// The payload, at most 128MiB.
+        #[arg(long, default_value = "32MiB", value_name = "SIZE", value_parser = payload)]
+        bytes: u32,
+    },
+    /// Prints the peer id of a key, for the list of a program that lets in some peers only; makes the key where there is no such file.
+    #[cfg(feature = "libp2p")]
+    Identity {
+        /// The key, for --identity: libp2p's protobuf of the key pair, in base64. It is written for its owner alone, and never again.
+        file: PathBuf,
     },
     /// What a binary declares, without running it.
     List {
@@ -229,6 +257,21 @@ impl Span {
     }
 }
 
+/// Bytes of a payload, such as 65536, 512KiB or 32MiB.
+#[cfg(feature = "libp2p")]
+fn payload(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let bytes = unit.zip(digits.parse::<u32>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
+    let fits = bytes.filter(|bytes| (1..=crate::limits::BANDWIDTH_BYTES_MAX).contains(bytes));
+    fits.ok_or_else(|| "wanted 1 to 128MiB, such as 65536, 512KiB or 32MiB".to_owned())
+}
+
 /// Where a reader stands, and where its output goes.
 #[derive(clap::Args, Clone, Default)]
 pub struct Keep {
@@ -251,8 +294,19 @@ mod tests {
         let mut command = command();
         for name in OF_FILES {
             let help = command.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
-            assert!(!help.contains("--host") && !help.contains("--peer") && help.contains("--json"), "{help}");
+            let offered = OF_PROGRAMS.iter().any(|name| help.contains(&format!("--{name} <")));
+            assert!(!offered && help.contains("--json"), "{help}");
         }
         assert!(command.find_subcommand_mut("metrics").expect("it is there").render_long_help().to_string().contains("--host"));
+    }
+
+    #[cfg(feature = "libp2p")]
+    #[test]
+    fn a_payload_has_a_size_that_a_test_may_have() {
+        assert_eq!(payload("32MiB"), Ok(crate::limits::BANDWIDTH_BYTES));
+        assert_eq!((payload("1"), payload("512KiB")), (Ok(1), Ok(512 << 10)));
+        for text in ["", "0", "129MiB", "4096MiB", "1GiB", "-1", "1.5MiB", "MiB", "99999999999"] {
+            assert_eq!(payload(text), Err("wanted 1 to 128MiB, such as 65536, 512KiB or 32MiB".to_owned()), "{text}");
+        }
     }
 }

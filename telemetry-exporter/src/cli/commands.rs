@@ -1,6 +1,6 @@
 //! What each command asks and prints.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,8 +10,10 @@ use super::args::{Args, Command, Span};
 use super::binaries;
 use super::deliver::{self, Reader};
 use super::files;
-use super::output::{labels, one_line, table, value};
-use super::target::{Place, Target};
+use super::output::{labels, one_line, print, table, value};
+#[cfg(feature = "libp2p")]
+use super::peers;
+use super::target::Target;
 use super::token;
 use crate::client::{Client, PullOptions, view};
 use crate::json;
@@ -19,13 +21,8 @@ use crate::pb::{self, stream_type};
 use crate::stream::METRICS;
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    #[cfg(feature = "libp2p")]
-    let place = args.peer.clone().map_or_else(|| Place::Address(args.host.clone()), Place::Peer);
-    #[cfg(not(feature = "libp2p"))]
-    let place = Place::Address(args.host.clone());
-    let target = Target::new(place, args.shown.clone());
     let json = args.json;
-    let client = match &args.command {
+    match &args.command {
         Command::List { binary, markdown } => return binaries::list(binary, json, *markdown),
         Command::Diff { old, new } => return binaries::diff(old, new, json),
         Command::Check { binary, lock, package } => return binaries::check(binary, lock.as_deref(), package.as_deref(), json),
@@ -35,6 +32,14 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Dump { path, stream } => return files::dump(path, stream.as_deref(), json),
         Command::Verify { path } => return files::verify(path, json),
         Command::Token { file, name, lasts } => return token::make(file.as_deref(), name.as_deref(), *lasts, json),
+        #[cfg(feature = "libp2p")]
+        Command::Identity { file } => return peers::identity(file, json),
+        _ => {}
+    }
+    let target = Target::of(&args)?;
+    let client = match &args.command {
+        #[cfg(feature = "libp2p")]
+        Command::Bandwidth { bytes } => return peers::bandwidth(&target, *bytes, json).await,
         Command::Follow { name, keep } => return deliver::follow(target, name.as_deref(), Reader::open(keep, json)?).await,
         _ => target.connect().await?,
     };
@@ -71,6 +76,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             pull(&client, &name, *span, None, Reader::open(keep, json)?).await
         }
         // These have returned above.
+        #[cfg(feature = "libp2p")]
+        Command::Bandwidth { .. } | Command::Identity { .. } => Ok(()),
         Command::List { .. }
         | Command::Diff { .. }
         | Command::Check { .. }
@@ -107,17 +114,6 @@ async fn checked(client: &Client, name: &str, snapshot: bool) -> Result<String, 
         }
     }
     deliver::spelt(client, name).await
-}
-
-/// Prints one value as JSON, or what the closure writes.
-fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{value}")?
-    } else {
-        text(&mut out)?
-    }
-    Ok(out.flush()?)
 }
 
 async fn properties(client: &Client, names: &[String], json: bool) -> Result<(), CliError> {

@@ -7,6 +7,8 @@ mod deliver;
 mod files;
 mod line;
 mod output;
+#[cfg(feature = "libp2p")]
+mod peers;
 mod target;
 mod token;
 

@@ -6,6 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::CliError;
+
 /// Writes left-aligned columns, each as wide as its widest cell; the last one is not padded.
 pub fn table<const N: usize>(out: &mut impl Write, head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
     let mut widths = head.map(|cell| cell.chars().count());
@@ -24,6 +26,17 @@ pub fn table<const N: usize>(out: &mut impl Write, head: [&str; N], rows: &[[Str
         line(std::array::from_fn(|i| &*row[i]))?;
     }
     Ok(())
+}
+
+/// Prints one value as JSON, or what the closure writes.
+pub fn print(json: bool, value: &Value, text: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{value}")?
+    } else {
+        text(&mut out)?
+    }
+    Ok(out.flush()?)
 }
 
 /// Says something beside the output, if anybody hears it.

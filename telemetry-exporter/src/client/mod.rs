@@ -1,7 +1,11 @@
 //! A client of the service: it asks, pulls and follows, keeps its place in each stream, and notices when the program restarted.
 
+#[cfg(feature = "libp2p")]
+pub mod bandwidth;
 mod error;
 mod connect;
+#[cfg(feature = "libp2p")]
+pub mod identity;
 #[cfg(feature = "libp2p")]
 mod libp2p;
 mod place;
@@ -10,6 +14,8 @@ pub mod view;
 
 pub use connect::Credentials;
 pub use error::ClientError;
+#[cfg(all(feature = "libp2p", feature = "cli"))]
+pub(crate) use libp2p::Peer;
 pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
@@ -49,9 +55,6 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 pub struct Client {
     /// Each request has a clone, which shares the connection.
     grpc: TelemetryClient<Shown>,
-    /// What must live as long as the connection: the swarm of one over libp2p.
-    #[cfg(feature = "libp2p")]
-    _swarm: Option<libp2p::Driver>,
 }
 
 impl Client {
@@ -69,14 +72,11 @@ impl Client {
     /// As [`connect`](Self::connect), files that cannot be read, and a token that others could read on the way.
     pub async fn connect_with(address: &str, credentials: &Credentials) -> Result<Self, ClientError> {
         let channel = connect::channel(address, credentials).await?;
-        Ok(Self {
-            grpc: grpc(credentials.shown_on(channel)),
-            #[cfg(feature = "libp2p")]
-            _swarm: None,
-        })
+        Ok(Self { grpc: grpc(credentials.shown_on(channel)) })
     }
 
-    /// Connects over libp2p to `/ip4/…/tcp/…/p2p/ID`, as a peer with a new id, or with this one.
+    /// Connects over libp2p to `/ip4/…/tcp/…/p2p/ID`, as a peer with a new id, or with this one, such as of a
+    /// [file](identity::load). It is a swarm of its own; a program that has one is a client by [`connect_over`](Self::connect_over).
     ///
     /// # Errors
     /// An address that is none or has no `/p2p/ID`, or where nobody of that id answers within [`CONNECT_DEADLINE`].
@@ -95,8 +95,37 @@ impl Client {
         keypair: Option<::libp2p::identity::Keypair>,
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
-        let (channel, swarm) = libp2p::connect(address, keypair).await?;
-        Ok(Self { grpc: grpc(credentials.shown_on(channel)), _swarm: Some(swarm) })
+        Ok(Self { grpc: grpc(credentials.shown_on(libp2p::connect(address, keypair).await?)) })
+    }
+
+    /// Connects to the telemetry of this peer on a swarm that the program has: the control is that of its
+    /// [`swarm::Behaviour`](crate::swarm::Behaviour::new_control), or of its [`libp2p_stream::Behaviour`].
+    ///
+    /// The peer is connected, or the other behaviours of the swarm know its address. A connection to it that breaks without a word is the
+    /// swarm's, and for it to close, as `libp2p`'s ping tells: this client notices that its requests are not answered, and asks for another stream.
+    ///
+    /// ```no_run
+    /// # async fn example(telemetry: &telemetry_exporter::swarm::Behaviour, peer: libp2p::PeerId) -> Result<(), Box<dyn std::error::Error>> {
+    /// use telemetry_exporter::client::{Client, bandwidth};
+    /// use telemetry_exporter::limits::BANDWIDTH_BYTES;
+    ///
+    /// let mut control = telemetry.new_control();
+    /// let client = Client::connect_over(control.clone(), peer).await?;
+    /// println!("session {}", client.session().await?);
+    /// match bandwidth::upload(&mut control, peer, BANDWIDTH_BYTES).await {
+    ///     Ok(rates) => println!("{} bytes a second come from there", rates.client_bytes_per_s),
+    ///     Err(error) if error.is_refused() => println!("tested too short a time ago"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the peer is not to be had within [`CONNECT_DEADLINE`], or serves no telemetry.
+    #[cfg(feature = "libp2p")]
+    pub async fn connect_over(control: libp2p_stream::Control, peer: ::libp2p::PeerId) -> Result<Self, ClientError> {
+        Ok(Self { grpc: grpc(Credentials::default().shown_on(libp2p::connect_over(control, peer).await?)) })
     }
 
     /// Which life of the process this is.

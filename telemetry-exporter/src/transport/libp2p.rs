@@ -1,65 +1,75 @@
 //! Connections over libp2p streams: the same gRPC, and the bandwidth tests, on a swarm that the program has already.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use libp2p::StreamProtocol;
-use libp2p_stream::{Control, IncomingStreams};
+use libp2p_stream::Control;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::bandwidth::{self, Direction, Tests};
+use super::bandwidth::{Direction, Test, Tests};
 use super::connection::{Connections, Far};
-use crate::access::Identity;
+use crate::access::{Caller, Identity};
 use crate::admission::Client;
 use crate::error::StartError;
 use crate::protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 use crate::service::Service;
+use crate::swarm::{Behaviour, Inbound};
 
 /// The inbound streams of the telemetry's protocols.
-pub struct Incoming {
-    telemetry: IncomingStreams,
-    upload: Option<IncomingStreams>,
-    download: Option<IncomingStreams>,
+pub type Incoming = BoxStream<'static, Inbound>;
+
+fn protocols(with_bandwidth: bool) -> &'static [&'static str] {
+    if with_bandwidth { &[TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL, DOWNLOAD_PROTOCOL] } else { &[TELEMETRY_PROTOCOL] }
 }
 
-/// Registers the protocols on the swarm of this control.
+/// Offers the protocols on the swarm of this behaviour.
+///
+/// # Errors
+/// [`StartError::AlreadyServed`].
+pub fn offer(behaviour: &Behaviour, with_bandwidth: bool) -> Result<Incoming, StartError> {
+    let receiver = behaviour.offer().serve(protocols(with_bandwidth));
+    let mut receiver = receiver.ok_or(StartError::AlreadyServed(TELEMETRY_PROTOCOL))?;
+    Ok(stream::poll_fn(move |context| receiver.poll_recv(context)).boxed())
+}
+
+/// Registers the protocols on the swarm of this control, which does not tell where a stream comes from.
 ///
 /// # Errors
 /// [`StartError::AlreadyServed`].
 pub fn register(control: &mut Control, with_bandwidth: bool) -> Result<Incoming, StartError> {
-    let mut accept =
-        |protocol: &'static str| control.accept(StreamProtocol::new(protocol)).map_err(|_| StartError::AlreadyServed(protocol));
-    let telemetry = accept(TELEMETRY_PROTOCOL)?;
-    let (upload, download) = match with_bandwidth {
-        true => (Some(accept(UPLOAD_PROTOCOL)?), Some(accept(DOWNLOAD_PROTOCOL)?)),
-        false => (None, None),
-    };
-    Ok(Incoming { telemetry, upload, download })
-}
-
-/// The record of the bandwidth tests of a service.
-pub fn tests(service: Arc<Service>) -> Arc<Tests> {
-    Tests::new(service)
+    let mut all = stream::SelectAll::new();
+    for &protocol in protocols(with_bandwidth) {
+        let streams = control.accept(StreamProtocol::new(protocol)).map_err(|_| StartError::AlreadyServed(protocol))?;
+        all.push(streams.map(move |(peer, stream)| Inbound { peer, remote: None, protocol, stream }));
+    }
+    Ok(all.boxed())
 }
 
 /// Serves until the swarm ends or the task is ended.
-pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Arc<Tests>) {
-    let Incoming { mut telemetry, upload, download } = incoming;
-    let calls = async {
-        while let Some((peer, stream)) = telemetry.next().await {
-            let peer = peer.to_string();
-            let far = Far { client: Client::Peer(peer.clone()), identity: Identity::Peer(peer), loopback: false };
-            connections.serve(stream.compat(), far);
-        }
-    };
-    tokio::join!(calls, test(upload, Direction::Upload, &tests), test(download, Direction::Download, &tests));
+pub async fn accept(mut incoming: Incoming, service: Arc<Service>, connections: Arc<Connections>, tests: Arc<Tests>) {
+    while let Some(Inbound { peer, remote, protocol, stream }) = incoming.next().await {
+        let identity = Identity::Peer(peer.to_string());
+        let direction = match protocol {
+            UPLOAD_PROTOCOL => Direction::Upload,
+            DOWNLOAD_PROTOCOL => Direction::Download,
+            _ => {
+                let client = client(&service, &identity, remote);
+                connections.serve(stream.compat(), Far { client, identity, loopback: false });
+                continue;
+            }
+        };
+        tests.serve(Test { stream, direction, peer, remote }, &identity);
+    }
 }
 
-async fn test(incoming: Option<IncomingStreams>, direction: Direction, tests: &Arc<Tests>) {
-    let Some(mut incoming) = incoming else { return };
-    while let Some((peer, stream)) = incoming.next().await {
-        let identity = Identity::Peer(peer.to_string());
-        let Some(room) = tests.room(&identity) else { continue };
-        tokio::spawn(bandwidth::serve(stream, identity, direction, Arc::clone(tests), room));
+/// Whom the limits count a peer as. An id costs nothing to make, so who is not listed is as all that come from its address.
+fn client(service: &Service, identity: &Identity, remote: Option<IpAddr>) -> Client {
+    match (identity, remote) {
+        (identity, Some(remote)) if service.rules.listed(&Caller::of(identity.clone())).is_none() => Client::of(remote),
+        (Identity::Peer(peer), _) => Client::Peer(peer.clone()),
+        _ => Client::Local,
     }
 }

@@ -1,7 +1,7 @@
 //! What carries requests: TCP, with TLS or without, a Unix socket, and libp2p streams. Each gives a connection and who is at its other end.
 
 #[cfg(feature = "libp2p")]
-mod bandwidth;
+pub mod bandwidth;
 mod words;
 mod write_deadline;
 #[cfg(feature = "tls")]
@@ -9,6 +9,8 @@ pub mod tls;
 pub mod connection;
 #[cfg(feature = "libp2p")]
 pub mod libp2p;
+#[cfg(feature = "libp2p")]
+mod turns;
 pub mod tcp;
 #[cfg(unix)]
 pub mod unix;
