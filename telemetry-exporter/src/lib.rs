@@ -36,6 +36,7 @@ mod sdk;
 pub mod otlp;
 mod export;
 pub mod prometheus;
+mod leases;
 mod snapshots;
 mod json;
 mod service;

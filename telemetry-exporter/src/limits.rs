@@ -146,6 +146,22 @@ pub const PIECE_BYTES: usize = 64 << 10;
 /// Between two looks at connections that ask nothing or read nothing.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
+/// Leases at a time, of all clients together, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in
+/// `telemetry_requests_refused`.
+pub const LEASES_MAX: usize = 32;
+
+/// The same of one client.
+pub const LEASES_PER_CLIENT_MAX: usize = 8;
+
+/// How long a lease lasts where a client does not say.
+pub const LEASE: Duration = Duration::from_secs(5 * 60);
+
+/// The longest lease. A client that wants more asks again.
+pub const LEASE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// The shortest time between two collections, or two snapshots of one kind, that a lease may ask for.
+pub const LEASE_EVERY_MIN: Duration = TICK;
+
 /// Tokens that a service takes at most.
 pub const TOKENS_MAX: usize = 256;
 

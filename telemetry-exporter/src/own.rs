@@ -1,6 +1,6 @@
 //! What the service measures of itself: which requests and connections it took, which not, and why.
 
-use telemetry_core::{Counter, Labels, metric};
+use telemetry_core::{Counter, Gauge, Labels, metric};
 
 /// Why a request or a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Labels)]
@@ -26,6 +26,8 @@ pub enum Refusal {
     Rpcs,
     /// Too many readers of metrics.
     Readers,
+    /// Too many leases.
+    Leases,
     /// A bandwidth test that is switched off, too large, or too early.
     Bandwidth,
 }
@@ -63,6 +65,10 @@ static ALLOWED: Counter<Allowance>;
 pub fn allowed(by: Allowance) {
     ALLOWED.with(by).inc();
 }
+
+/// Leases that clients hold.
+#[metric(name = "telemetry_leases", unit = "{lease}")]
+pub static LEASES: Gauge;
 
 /// Why the service ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Labels)]

@@ -23,12 +23,13 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{StartError, StopError};
 use crate::export::StreamExporter;
+use crate::leases::Leases;
 use crate::limits::{PUSH_STOP_DEADLINE, STOP_DEADLINE, THREADS_DEADLINE};
 use crate::persist::{self, Durability, Keeper, Recovery};
 use crate::push::{PushState, Pushers};
 use crate::service::Service;
 use crate::snapshots::Snapshots;
-use crate::stream::Streams;
+use crate::stream::{METRICS, Streams};
 use crate::transport::connection::Connections;
 use crate::transport::tcp;
 #[cfg(unix)]
@@ -140,17 +141,24 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         let watcher = keeper.watcher();
         telemetry.property(declaration, move || watcher().to_json()).map_err(StartError::Declare)?;
     }
-    let snapshots = Snapshots::start(Arc::clone(&registry), Arc::clone(&streams)).map_err(StartError::Runtime)?;
+    let leases = Leases::new(config.limits.leases, config.limits.leases_per_client);
+    let snapshots =
+        Snapshots::start(Arc::clone(&registry), Arc::clone(&streams), Arc::clone(&leases)).map_err(StartError::Runtime)?;
     // Nothing fails any more: the backlog of events is taken, and clients are.
     let sink: Arc<dyn Sink> = streams.clone();
     let attachment = registry.attach(&sink);
     streams.acknowledged(); // the events so far, all together
-    let service = Service::new(telemetry.clone(), Arc::clone(&streams), exporter, rules, config.limits, stopped);
+    let service =
+        Service::new(telemetry.clone(), Arc::clone(&streams), exporter, rules, Arc::clone(&leases), config.limits, stopped);
     let connections = Connections::new(&service);
     #[cfg(feature = "libp2p")]
     let tests = crate::transport::bandwidth::Tests::new(Arc::clone(&service));
     let local_addr = listener.as_ref().map(|(_, local_addr)| *local_addr);
     let mut accepting = vec![runtime.spawn(Arc::clone(&connections).sweep()), runtime.spawn(Arc::clone(&credentials).watch())];
+    let often = telemetry.clone();
+    // What fails here fails at the next interval too, where it is told.
+    let collect = move || _ = often.force_flush();
+    accepting.push(runtime.spawn(leases.drive(METRICS, config.collect_every, collect)));
     if let Some((listener, _)) = listener {
         let accept = tcp::Accept {
             connections: Arc::clone(&connections),

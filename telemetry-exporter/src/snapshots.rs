@@ -10,11 +10,9 @@ use telemetry_core::callback::Failure;
 use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{EntryRef, Kind, Registry, callback, clock};
 
+use crate::leases::Leases;
 use crate::limits::{SNAPSHOT_RETRY, TICK};
 use crate::stream::{Rejected, Streams};
-
-/// A longer interval is this one.
-const EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The thread; dropping it ends it after the pass that runs.
 pub struct Snapshots {
@@ -25,12 +23,12 @@ pub struct Snapshots {
 impl Snapshots {
     /// # Errors
     /// The system gave no thread.
-    pub fn start(registry: Arc<Registry>, streams: Arc<Streams>) -> std::io::Result<Self> {
+    pub fn start(registry: Arc<Registry>, streams: Arc<Streams>, leases: Arc<Leases>) -> std::io::Result<Self> {
         let (end, ended) = mpsc::channel();
         let body = move || {
-            let mut due = HashMap::new();
+            let mut last = HashMap::new();
             loop {
-                take(&registry, &streams, &mut due, Instant::now());
+                take(&registry, &streams, &leases, &mut last, Instant::now());
                 streams.tick(Instant::now());
                 if ended.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
                     return;
@@ -51,13 +49,22 @@ impl Drop for Snapshots {
     }
 }
 
-/// Takes what is due and sets when each is due again. The first is due at once; one that nobody provides is tried again soon.
-fn take(registry: &Registry, streams: &Streams, due: &mut HashMap<String, Instant>, now: Instant) {
+/// When a snapshot was taken, and how long it is until the next.
+type Taken = (Instant, Duration);
+
+/// Takes what is due, by its declaration or by a lease. The first is due at once; one that nobody provides is tried again soon.
+fn take(registry: &Registry, streams: &Streams, leases: &Leases, last: &mut HashMap<String, Taken>, now: Instant) {
     let every = |entry: &EntryRef| match entry.kind() {
         Kind::Snapshot { every } => Some(every),
         _ => None,
     };
-    let is_due = |entry: &EntryRef| every(entry).is_some() && due.get(entry.name()).is_none_or(|due| *due <= now);
+    let is_due = |entry: &EntryRef| {
+        every(entry).is_some()
+            && last.get(entry.name()).is_none_or(|(taken, wait)| {
+                let wait = leases.every(entry.name()).map_or(*wait, |every| every.min(*wait));
+                now.saturating_duration_since(*taken) >= wait
+            })
+    };
     let entries: Vec<EntryRef> = registry.entries().into_iter().filter(is_due).collect();
     let taken = callback::pass(entries, CALLBACK_DEADLINE, |entry| match entry.as_snapshot().map(|source| source.capture()) {
         Some(Some(json)) => json.map(Some),
@@ -66,7 +73,7 @@ fn take(registry: &Registry, streams: &Streams, due: &mut HashMap<String, Instan
     for (entry, json) in taken {
         let every = every(&entry).unwrap_or(Duration::MAX);
         let wait = if matches!(json, Ok(None)) { every.min(SNAPSHOT_RETRY) } else { every };
-        due.insert(entry.name().to_owned(), now.checked_add(wait.min(EVERY_MAX)).unwrap_or(now));
+        last.insert(entry.name().to_owned(), (now, wait));
         if let Ok(Some(json)) = json
             && let Err(Rejected { bytes, bytes_max }) = streams.append(&entry, clock::now_ns(), &json)
         {

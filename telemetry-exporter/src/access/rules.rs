@@ -116,7 +116,11 @@ impl Rules {
         self.judge(caller, self.wanted(name, declared), || format!("the {kind} \"{name}\""))
     }
 
-    fn judge(&self, caller: &Caller, wanted: Access, what: impl FnOnce() -> String) -> Result<Allowance, Denied> {
+    /// Whether a caller may have what wants this, and by what.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, caller: &Caller, wanted: Access, what: impl FnOnce() -> String) -> Result<Allowance, Denied> {
         let denied = |cause, code, text| Err(Denied { cause, code, text });
         if wanted == Access::Disabled {
             return denied(Refusal::Disabled, Code::PermissionDenied, format!("{} is disabled", what()));

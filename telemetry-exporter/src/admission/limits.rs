@@ -51,6 +51,10 @@ pub struct Limits {
     pub rpcs: usize,
     /// Calls of one rpc at a time: [`RPC_CALLS_MAX`](limits::RPC_CALLS_MAX).
     pub rpc_calls: usize,
+    /// Leases at a time: [`LEASES_MAX`](limits::LEASES_MAX).
+    pub leases: usize,
+    /// Leases at a time of one client: [`LEASES_PER_CLIENT_MAX`](limits::LEASES_PER_CLIENT_MAX).
+    pub leases_per_client: usize,
 }
 
 impl Default for Limits {
@@ -70,6 +74,8 @@ impl Default for Limits {
             rpc_deadline: limits::RPC_DEADLINE,
             rpcs: limits::RPCS_MAX,
             rpc_calls: limits::RPC_CALLS_MAX,
+            leases: limits::LEASES_MAX,
+            leases_per_client: limits::LEASES_PER_CLIENT_MAX,
         }
     }
 }
@@ -88,6 +94,8 @@ impl Limits {
             ("held_bytes", self.held_bytes),
             ("rpcs", self.rpcs),
             ("rpc_calls", self.rpc_calls),
+            ("leases", self.leases),
+            ("leases_per_client", self.leases_per_client),
         ];
         let times = [
             ("handshake_deadline", self.handshake_deadline),

@@ -230,6 +230,17 @@ pub enum Command {
         #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
         lasts: Option<Duration>,
     },
+    /// Has an event that is emitted on demand emitted, or snapshots or metrics taken more often, and prints what comes; ends with the lease.
+    Watch {
+        /// The event, the snapshot, or `metrics`.
+        name: String,
+        /// Between two snapshots or collections.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        every: Option<Duration>,
+        /// How long.
+        #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "5m")]
+        lasts: Duration,
+    },
     /// Prints what comes, as it comes; connects again when the connection breaks.
     Follow {
         /// One stream; all where none is named.

@@ -58,6 +58,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             let parsed = serde_json::from_str(&answer).map_err(|error| CliError::Other(format!("the answer: {error}")))?;
             print(json, &parsed, |out| writeln!(out, "{parsed:#}"))
         }
+        Command::Watch { name, every, lasts } => deliver::watch(&client, name, *every, *lasts, json).await,
         Command::Metrics { all: false, every: None, span, keep } if keep.place.is_none() && !span.is_any() => {
             metrics(&client, json).await
         }

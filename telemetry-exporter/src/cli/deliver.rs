@@ -187,6 +187,27 @@ async fn follow_one(client: &Client, name: &str, reader: &mut Reader) -> Result<
     Ok(())
 }
 
+/// Leases one stream and prints what comes, until the lease ends.
+pub async fn watch(client: &Client, name: &str, every: Option<Duration>, lasts: Duration, json: bool) -> Result<(), CliError> {
+    let mut lease = client.lease(name, every, Some(lasts)).await?;
+    let mut reader = Reader::open(&Keep::default(), json)?;
+    let (name, place) = (lease.name().to_owned(), lease.place());
+    let mut pull = client.pull(&name, &place, PullOptions { head: true, follow: true, ..PullOptions::default() }).await?;
+    loop {
+        tokio::select! {
+            pulled = pull.next() => match pulled? {
+                Some(pulled) => reader.deliver(&pulled)?,
+                None => return Ok(()),
+            },
+            ended = lease.ended() => {
+                ended?;
+                note(&format!("telemetry: the lease of \"{name}\" has ended"));
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// Follows every stream, as it comes: one request a stream, on as many connections as that takes.
 async fn follow_all(target: &Target, client: &Client, reader: &mut Reader) -> Result<(), CliError> {
     let (sender, mut pulled) = mpsc::channel(1);

@@ -9,15 +9,19 @@ pub mod identity;
 #[cfg(feature = "libp2p")]
 mod libp2p;
 mod place;
+mod lease;
 mod pull;
 pub mod view;
 
 pub use connect::Credentials;
 pub use error::ClientError;
+pub use lease::Lease;
 #[cfg(all(feature = "libp2p", feature = "cli"))]
 pub(crate) use libp2p::Peer;
 pub use place::{Mark, Place, PlaceError};
 pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
+
+use std::time::Duration;
 
 use connect::Shown;
 use telemetry_core::Caller;
@@ -173,6 +177,29 @@ impl Client {
     pub async fn call(&self, name: &str, json: &str) -> Result<String, ClientError> {
         let request = pb::CallRequest { name: name.to_owned(), json: json.to_owned() };
         Ok(self.grpc.clone().call(request).await?.into_inner().json)
+    }
+
+    /// Has an event that is emitted on demand emitted, or snapshots or metrics taken this often, for so long: five minutes where nothing is said.
+    ///
+    /// ```no_run
+    /// # async fn example(client: telemetry_exporter::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use telemetry_exporter::client::PullOptions;
+    ///
+    /// let lease = client.lease("libp2p_network_connections", Some(Duration::from_secs(1)), None).await?;
+    /// let options = PullOptions { head: true, follow: true, ..Default::default() };
+    /// let mut pull = client.pull(lease.name(), &lease.place(), options).await?;
+    /// # let _ = pull.next().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// NOT_FOUND for an unknown name, INVALID_ARGUMENT for what cannot be, UNAUTHENTICATED or PERMISSION_DENIED for who is not listed,
+    /// RESOURCE_EXHAUSTED for one too many.
+    pub async fn lease(&self, name: &str, every: Option<Duration>, lasts: Option<Duration>) -> Result<Lease, ClientError> {
+        let answers = self.grpc.clone().lease(lease::request(name, every, lasts)).await?.into_inner();
+        Lease::granted(answers).await
     }
 
     /// Pulls a stream from the place on.

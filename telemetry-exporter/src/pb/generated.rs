@@ -290,6 +290,32 @@ pub struct CallResponse {
     #[prost(string, tag = "1")]
     pub json: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseRequest {
+    /// "metrics", or the name of a snapshot, or of an event that is emitted on demand.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Between two collections or snapshots, in nanoseconds; 0 for an event.
+    #[prost(uint64, tag = "2")]
+    pub every_ns: u64,
+    /// How long the lease is to last, in nanoseconds; 0 for five minutes.
+    #[prost(uint64, tag = "3")]
+    pub for_ns: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseResponse {
+    /// What is leased, as the program spells it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// When the lease ends, in Unix nanoseconds.
+    #[prost(uint64, tag = "2")]
+    pub until_ns: u64,
+    /// Where the stream stood when it began: what is pulled from there on is of the lease.
+    #[prost(string, tag = "3")]
+    pub session: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub from: ::core::option::Option<Position>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PropertyType {
@@ -616,6 +642,31 @@ pub mod telemetry_client {
             req.extensions_mut().insert(GrpcMethod::new("telemetry.Telemetry", "Call"));
             self.inner.unary(req, path, codec).await
         }
+        /// Has an event that is emitted on demand emitted, or snapshots or metrics taken more often, as long as the answer is open and no longer
+        /// than asked for. The answer is one message, and ends with the lease.
+        pub async fn lease(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LeaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::LeaseResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/telemetry.Telemetry/Lease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("telemetry.Telemetry", "Lease"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -696,6 +747,18 @@ pub mod telemetry_server {
             &self,
             request: tonic::Request<super::CallRequest>,
         ) -> std::result::Result<tonic::Response<super::CallResponse>, tonic::Status>;
+        /// Server streaming response type for the Lease method.
+        type LeaseStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LeaseResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Has an event that is emitted on demand emitted, or snapshots or metrics taken more often, as long as the answer is open and no longer
+        /// than asked for. The answer is one message, and ends with the lease.
+        async fn lease(
+            &self,
+            request: tonic::Request<super::LeaseRequest>,
+        ) -> std::result::Result<tonic::Response<Self::LeaseStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct TelemetryServer<T> {
@@ -1086,6 +1149,52 @@ pub mod telemetry_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/telemetry.Telemetry/Lease" => {
+                    #[allow(non_camel_case_types)]
+                    struct LeaseSvc<T: Telemetry>(pub Arc<T>);
+                    impl<
+                        T: Telemetry,
+                    > tonic::server::ServerStreamingService<super::LeaseRequest>
+                    for LeaseSvc<T> {
+                        type Response = super::LeaseResponse;
+                        type ResponseStream = T::LeaseStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LeaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Telemetry>::lease(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

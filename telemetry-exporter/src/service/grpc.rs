@@ -8,7 +8,9 @@ use telemetry_core::{EntryRef, Kind};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::access::Over;
 use super::judged::Judged;
+use super::leased::{self, Wanted};
 use super::read::{self, Pull};
 use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
@@ -114,6 +116,19 @@ impl Telemetry for Grpc {
         let mut declarations = tokio::task::spawn_blocking(told).await.map_err(|error| Status::internal(error.to_string()))?;
         declarations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
         Ok(Response::new(pb::GetCatalogueResponse { declarations }))
+    }
+
+    type LeaseStream = futures::stream::BoxStream<'static, Result<pb::LeaseResponse, Status>>;
+
+    async fn lease(&self, request: Request<pb::LeaseRequest>) -> Answered<Self::LeaseStream> {
+        let caller = caller(&request);
+        let client = request.extensions().get::<Over>().map(|over| over.place.client.clone());
+        let client = client.ok_or_else(|| Status::internal("it came over no connection"))?;
+        let request = request.into_inner();
+        let stream = self.0.streams.by_name(&request.name);
+        let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{}\"", request.name)))?;
+        let wanted = Wanted::new(client, caller, stream, &request);
+        Ok(Response::new(Box::pin(leased::hold(&self.0, wanted)?)))
     }
 
     async fn call(&self, request: Request<pb::CallRequest>) -> Answered<pb::CallResponse> {

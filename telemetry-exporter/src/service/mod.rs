@@ -4,6 +4,7 @@ mod received;
 mod access;
 mod answers;
 mod judged;
+mod leased;
 mod grpc;
 mod http;
 mod api;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use crate::access::Rules;
 use crate::admission::{Limits, Places, Rates};
 use crate::export::StreamExporter;
+use crate::leases::Leases;
 use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX};
 use crate::pb::telemetry_server::TelemetryServer;
 use crate::stream::Streams;
@@ -36,6 +38,8 @@ pub struct Service {
     pub exporter: StreamExporter,
     /// Who may have what.
     pub rules: Arc<Rules>,
+    /// What clients want for a time.
+    pub leases: Arc<Leases>,
     /// The connections that are served.
     pub places: Arc<Places>,
     /// How many requests each client may send.
@@ -59,6 +63,7 @@ impl Service {
         streams: Arc<Streams>,
         exporter: StreamExporter,
         rules: Arc<Rules>,
+        leases: Arc<Leases>,
         limits: Limits,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
@@ -69,6 +74,7 @@ impl Service {
             streams,
             exporter,
             rules,
+            leases,
             rates: Rates::new(limits.requests_per_second),
             stopping,
             ending: AtomicBool::new(false),

@@ -1,0 +1,121 @@
+//! Leases: what a client wants for a time, as long as its request is open, it is listed, and the time is not over.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::Stream;
+use futures::stream;
+use telemetry_core::Access;
+use tokio::time::{Instant, sleep_until};
+use tonic::Status;
+
+use super::Service;
+use crate::access::Caller;
+use crate::admission::Client;
+use crate::leases::Lease;
+use crate::limits::{JUDGED_EVERY, LEASE, LEASE_EVERY_MIN, LEASE_MAX};
+use crate::own::{Refusal, refused};
+use crate::pb;
+use crate::stream::{NamedLog, StreamKind};
+
+/// What is wanted, and by whom.
+pub struct Wanted {
+    pub client: Client,
+    pub caller: Caller,
+    pub stream: Arc<NamedLog>,
+    pub every: Duration,
+    pub lasts: Duration,
+}
+
+impl Wanted {
+    /// Of this request.
+    pub fn new(client: Client, caller: Caller, stream: Arc<NamedLog>, request: &pb::LeaseRequest) -> Self {
+        let lasts = if request.for_ns == 0 { LEASE } else { Duration::from_nanos(request.for_ns) };
+        Self { client, caller, stream, every: Duration::from_nanos(request.every_ns), lasts }
+    }
+}
+
+/// Holds a lease as long as the answer is open.
+///
+/// # Errors
+/// UNAUTHENTICATED or PERMISSION_DENIED for who is not listed, INVALID_ARGUMENT for what cannot be, RESOURCE_EXHAUSTED for one too many.
+pub fn hold(
+    service: &Arc<Service>,
+    wanted: Wanted,
+) -> Result<impl Stream<Item = Result<pb::LeaseResponse, Status>> + Send + use<>, Status> {
+    let Wanted { client, caller, stream, every, lasts } = wanted;
+    service.let_lease(&caller, &stream)?;
+    let name = stream.name().to_owned();
+    let wrong = |text: String| Err(Status::invalid_argument(text));
+    if lasts > LEASE_MAX {
+        return wrong(format!("for_ns is {lasts:?}: wanted at most {LEASE_MAX:?}"));
+    }
+    let on = match &stream.kind {
+        StreamKind::Event(entry) => match (entry.switch_on(), every.is_zero()) {
+            (None, _) => {
+                return wrong(format!("the event \"{name}\" is emitted in any case: wanted one that is emitted on demand"));
+            }
+            (Some(_), false) => return wrong("every_ns of an event: wanted 0".to_owned()),
+            (on, true) => on,
+        },
+        _ if every < LEASE_EVERY_MIN => return wrong(format!("every_ns is {every:?}: wanted {LEASE_EVERY_MIN:?} or more")),
+        _ => None,
+    };
+    let lease = service.leases.take(client, &name, every, on).map_err(|why| {
+        refused(Refusal::Leases);
+        Status::resource_exhausted(why)
+    })?;
+    let until = SystemTime::now() + lasts;
+    let until_ns = until.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let end = stream.log.end();
+    let from = pb::Position { sequence: end.sequence, offset: end.offset };
+    let granted = pb::LeaseResponse { name, until_ns, session: service.session.to_string(), from: Some(from) };
+    let held = Held { service: Arc::clone(service), caller, stream, until: Instant::now() + lasts, _lease: lease };
+    Ok(stream::unfold((Some(granted), held), |(granted, held)| async move {
+        match granted {
+            Some(granted) => Some((Ok(granted), (None, held))),
+            None => held.ended().await.map(|status| (Err(status), (None, held))),
+        }
+    }))
+}
+
+struct Held {
+    service: Arc<Service>,
+    caller: Caller,
+    stream: Arc<NamedLog>,
+    until: Instant,
+    _lease: Lease,
+}
+
+impl Held {
+    /// How the lease ends: with its time, with the telemetry, or since its holder is not listed any more.
+    async fn ended(&self) -> Option<Status> {
+        let mut stopping = self.service.stopping.clone();
+        loop {
+            let judged = Instant::now() + JUDGED_EVERY;
+            tokio::select! {
+                () = sleep_until(self.until.min(judged)) => {
+                    if Instant::now() >= self.until {
+                        return None;
+                    }
+                    if let Err(status) = self.service.let_lease(&self.service.rules.again(&self.caller), &self.stream) {
+                        return Some(status);
+                    }
+                }
+                _service_gone_is_stopped_too = stopping.wait_for(|stopping| *stopping) => return None,
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Lets a caller lease a stream: who is listed, and may read it.
+    fn let_lease(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
+        self.let_read(caller, stream)?;
+        let judged = self.rules.judge(caller, Access::Restricted, || format!("a lease of \"{}\"", stream.name()));
+        judged.map(drop).map_err(|denied| {
+            refused(denied.cause);
+            Status::new(denied.code, denied.text)
+        })
+    }
+}
