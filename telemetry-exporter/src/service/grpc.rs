@@ -6,10 +6,9 @@ use std::sync::Arc;
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::limits::CALLBACK_DEADLINE;
 use telemetry_core::{EntryRef, Kind};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::read::{self, Pull};
+use super::read::{self, Answers, Pull};
 use super::{Service, answers, rpcs};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
@@ -54,16 +53,16 @@ impl Telemetry for Grpc {
         Ok(Response::new(pb::GetStreamDescriptorsResponse { stream_descriptors }))
     }
 
-    type GetStreamStream = ReceiverStream<Result<pb::StreamSegment, Status>>;
+    type GetStreamStream = Answers<pb::StreamSegment>;
 
     async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
         let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
         let stream = self.0.streams.by_id(stream_id);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
-        Ok(Response::new(ReceiverStream::new(read::segments(&self.0, stream, sequence_number_since.into())?)))
+        Ok(Response::new(read::segments(&self.0, stream, sequence_number_since.into())?))
     }
 
-    type PullStream = ReceiverStream<Result<pb::PullResponse, Status>>;
+    type PullStream = Answers<pb::PullResponse>;
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
         let pb::PullRequest { stream: name, session, from, head, follow, latest, token, since_ns, until_ns, every_ns } =
@@ -73,7 +72,7 @@ impl Telemetry for Grpc {
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         if latest {
-            return Ok(Response::new(ReceiverStream::new(read::latest(&self.0, stream)?)));
+            return Ok(Response::new(read::latest(&self.0, stream)?));
         }
         if every_ns != 0 && stream.id != 0 {
             return Err(Status::invalid_argument(format!(
@@ -91,7 +90,7 @@ impl Telemetry for Grpc {
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
-        Ok(Response::new(ReceiverStream::new(read::pull(&self.0, pull)?)))
+        Ok(Response::new(read::pull(&self.0, pull)?))
     }
 
     async fn get_catalogue(&self, _: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
