@@ -13,14 +13,15 @@ pub use pull::{GapReason, Message, Pull, PullOptions, Pulled};
 
 use tonic::transport::{Channel, Endpoint};
 
-use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
+use crate::limits::{CLIENT_FRAME_BYTES, CLIENT_STREAM_WINDOW_BYTES, CLIENT_WINDOW_BYTES, CONNECT_DEADLINE, KEEP_ALIVE};
+use crate::limits::{MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
 use crate::pb::telemetry_client::TelemetryClient;
 use crate::pb::{self};
 
 /// Bytes of one answer: a segment, which one message may make larger than its size, and its framing.
 const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 << 10);
 
-/// A connection to the telemetry of a program.
+/// A connection to the telemetry of a program. Its clones share it: each may have a request under way.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,11 +40,12 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Client {
     grpc: TelemetryClient<Channel>,
     /// What must live as long as the connection: the swarm of one over libp2p.
     #[cfg(feature = "libp2p")]
-    _swarm: Option<libp2p::Driver>,
+    _swarm: Option<std::sync::Arc<libp2p::Driver>>,
 }
 
 impl Client {
@@ -71,7 +73,7 @@ impl Client {
     #[cfg(feature = "libp2p")]
     pub async fn connect_libp2p(address: &str, keypair: Option<::libp2p::identity::Keypair>) -> Result<Self, ClientError> {
         let (channel, swarm) = libp2p::connect(address, keypair).await?;
-        Ok(Self { grpc: grpc(channel), _swarm: Some(swarm) })
+        Ok(Self { grpc: grpc(channel), _swarm: Some(swarm.into()) })
     }
 
     /// Which life of the process this is.
@@ -148,8 +150,10 @@ impl Client {
     }
 }
 
-/// A connection that breaks without a word is noticed, and an answer that does not begin is not waited for.
+/// A connection that breaks without a word is noticed, an answer that does not begin is not waited for, and what is sent unread is bounded.
 fn settings(endpoint: Endpoint) -> Endpoint {
+    let endpoint = endpoint.initial_stream_window_size(CLIENT_STREAM_WINDOW_BYTES).max_frame_size(CLIENT_FRAME_BYTES);
+    let endpoint = endpoint.initial_connection_window_size(CLIENT_WINDOW_BYTES);
     let endpoint = endpoint.connect_timeout(CONNECT_DEADLINE).timeout(RPC_DEADLINE + CONNECT_DEADLINE);
     endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).keep_alive_while_idle(true)
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use libp2p::StreamProtocol;
 use libp2p_stream::{Control, IncomingStreams};
+use tokio::io::BufWriter;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::bandwidth::{self, Direction, Tests};
 use super::connection::Connections;
 use crate::error::StartError;
+use crate::limits::FRAME_BYTES_MAX;
 use crate::protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 use crate::service::{Identity, Service};
 
@@ -45,7 +47,9 @@ pub async fn accept(incoming: Incoming, connections: Arc<Connections>, tests: Ar
     let Incoming { mut telemetry, upload, download } = incoming;
     let calls = async {
         while let Some((peer, stream)) = telemetry.next().await {
-            connections.serve(stream.compat(), Identity::Peer(peer.to_string()));
+            // Each write becomes a frame of its own, and what HTTP/2 writes begins with a small one.
+            let io = BufWriter::with_capacity(FRAME_BYTES_MAX as usize, stream.compat());
+            connections.serve(io, Identity::Peer(peer.to_string()));
         }
     };
     tokio::join!(calls, test(upload, Direction::Upload, &tests), test(download, Direction::Download, &tests));
