@@ -116,7 +116,7 @@ pub const CONNECTIONS_WAITING_MAX: usize = 64;
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// How long what waits to be read on a connection may wait without progress, unless the settings say otherwise. It is closed then, and counted in
-/// `telemetry_connections_ended`. Progress is [`PIECE_BYTES`] that were read.
+/// `telemetry_connections_ended`. Progress is [`PROGRESS_BYTES`] that were read, or the last of an answer.
 pub const PROGRESS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The most that a deadline of serving may be set to.
@@ -140,8 +140,8 @@ pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Bytes of an answer that are made whatever waits to be read.
 pub const ANSWER_BYTES_SMALL: usize = 16 << 10;
 
-/// Bytes of the pieces that an answer is sent in.
-pub const PIECE_BYTES: usize = 64 << 10;
+/// Bytes of an answer whose reading is progress.
+pub const PROGRESS_BYTES: usize = 128 << 10;
 
 /// Between two looks at connections that ask nothing or read nothing.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
@@ -221,13 +221,19 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Rpcs at a time, all together, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
 pub const RPCS_MAX: usize = 16;
 
-/// Segments that wait for a slow reader. The reader is what is waited for, so no more memory than this is held for it, beside what is made
-/// of metrics.
-pub const SEGMENTS_IN_FLIGHT: usize = 2;
+/// Bytes of messages after which one answer of a pull ends, with the message that takes it there. So much is read, or made of metrics, when there
+/// is room on the connection for the next answer. HTTP/2 holds two of them where the client is slow, and the answer itself nothing.
+pub const PIECE_BYTES: usize = 64 << 10;
 
-/// Requests at a time that read metrics. Each holds what it makes of them, up to some 10 MiB where its client is slow. A further one is refused with
-/// RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
-pub const METRICS_READERS_MAX: usize = 32;
+/// Bytes of what a stream keeps of the segments that its readers of metrics are in the middle of: what changed up to there, of 1,000 series some
+/// 0.1 MiB a reader. Beyond it what was left the longest ago goes, and who does not find it takes in its segment anew: less than the work of
+/// sending it.
+pub const RESTORERS_BYTES_MAX: usize = 4 << 20;
+
+/// Requests at a time that read metrics. HTTP/2 holds two answers for one whose client is slow: each has [`PIECE_BYTES`] and a message,
+/// so 0.3 MiB of 1,000 series, and 2 MiB where messages are as large as they may be; of `GetStream` each is a segment. A further one is refused
+/// with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
+pub const METRICS_READERS_MAX: usize = 128;
 
 /// How long a following reader's news are gathered before they are sent.
 pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);
@@ -269,6 +275,15 @@ pub const RPC_CALLS_MAX: usize = 4;
 
 /// Bytes of the answer of an rpc, and of the value of a property. A larger one is an error that says so.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of one answer that a client takes without having read them: what a request of it holds at the most where its program is slow.
+pub const CLIENT_STREAM_WINDOW_BYTES: u32 = 2 << 20;
+
+/// The same of a whole connection: all requests that it may have, and one more, so that answers that nobody reads do not hold up another.
+pub const CLIENT_WINDOW_BYTES: u32 = (STREAMS_PER_CONNECTION_MAX + 1) * CLIENT_STREAM_WINDOW_BYTES;
+
+/// Bytes of one HTTP/2 frame that a client takes: an answer of [`PIECE_BYTES`] is one write of the server then.
+pub const CLIENT_FRAME_BYTES: u32 = 128 << 10;
 
 /// How long a client waits for a connection.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);

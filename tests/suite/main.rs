@@ -23,6 +23,7 @@ mod otel_views;
 mod prometheus;
 mod push;
 mod service;
+mod stalled;
 mod starting;
 mod structure;
 mod support;

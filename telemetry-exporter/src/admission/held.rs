@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::places::{Open, Place};
-use crate::limits::{ANSWER_BYTES_SMALL, PIECE_BYTES};
+use crate::limits::{ANSWER_BYTES_SMALL, PROGRESS_BYTES};
 
 /// The body of an answer.
 pub struct HeldBody {
@@ -63,7 +63,7 @@ impl HeldBody {
         if self.rest.is_empty() {
             return None;
         }
-        let bytes = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
+        let bytes = self.rest.split_to(self.rest.len().min(PROGRESS_BYTES));
         let amount = self.amount.clone();
         if self.rest.is_empty() {
             self.amount = None;
@@ -185,19 +185,19 @@ mod tests {
     #[tokio::test]
     async fn bytes_are_held_until_their_pieces_are_dropped() {
         let places = Places::new(Limits::default());
-        let mut body = body(&places, 1, 2 * PIECE_BYTES + 1, 2);
+        let mut body = body(&places, 1, 2 * PROGRESS_BYTES + 1, 2);
         let held = || places.held.load(Ordering::Relaxed);
         let pieces = [next(&mut body).await, next(&mut body).await, next(&mut body).await];
-        assert_eq!(pieces.each_ref().map(Bytes::len), [PIECE_BYTES, PIECE_BYTES, 1]);
-        assert_eq!(held(), 2 * PIECE_BYTES + 1);
+        assert_eq!(pieces.each_ref().map(Bytes::len), [PROGRESS_BYTES, PROGRESS_BYTES, 1]);
+        assert_eq!(held(), 2 * PROGRESS_BYTES + 1);
         let [first, second, third] = pieces;
         drop((first, third));
-        assert_eq!(held(), 2 * PIECE_BYTES + 1, "they share their memory");
+        assert_eq!(held(), 2 * PROGRESS_BYTES + 1, "they share their memory");
         drop(second);
         assert_eq!(held(), 0);
         let piece = next(&mut body).await;
         drop(body);
-        assert_eq!(held(), 2 * PIECE_BYTES + 1);
+        assert_eq!(held(), 2 * PROGRESS_BYTES + 1);
         drop(piece);
         assert_eq!(held(), 0);
     }

@@ -27,14 +27,15 @@ use connect::Shown;
 use telemetry_core::Caller;
 use tonic::transport::Endpoint;
 
-use crate::limits::{CONNECT_DEADLINE, KEEP_ALIVE, MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
+use crate::limits::{CLIENT_FRAME_BYTES, CLIENT_STREAM_WINDOW_BYTES, CLIENT_WINDOW_BYTES, CONNECT_DEADLINE, KEEP_ALIVE};
+use crate::limits::{MESSAGE_BYTES_MAX, RPC_DEADLINE, SEGMENT_BYTES_MAX};
 use crate::pb::telemetry_client::TelemetryClient;
 use crate::pb::{self};
 
 /// Bytes of one answer: a segment, which one message may make larger than its size, and its framing.
 const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 << 10);
 
-/// A connection to the telemetry of a program.
+/// A connection to the telemetry of a program. Its clones share it: each may have a request under way.
 ///
 /// An rpc that this program knows the declaration of is called with its types: `FIND_PEER.call(&client, &request).await`, as
 /// [`Rpc::call`](telemetry_core::Rpc::call) tells.
@@ -56,8 +57,8 @@ const TAKEN_BYTES_MAX: usize = SEGMENT_BYTES_MAX + 2 * MESSAGE_BYTES_MAX + (64 <
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Client {
-    /// Each request has a clone, which shares the connection.
     grpc: TelemetryClient<Shown>,
 }
 
@@ -238,8 +239,10 @@ impl Caller for Client {
     }
 }
 
-/// A connection that breaks without a word is noticed, and an answer that does not begin is not waited for.
+/// A connection that breaks without a word is noticed, an answer that does not begin is not waited for, and what is sent unread is bounded.
 fn settings(endpoint: Endpoint) -> Endpoint {
+    let endpoint = endpoint.initial_stream_window_size(CLIENT_STREAM_WINDOW_BYTES).max_frame_size(CLIENT_FRAME_BYTES);
+    let endpoint = endpoint.initial_connection_window_size(CLIENT_WINDOW_BYTES);
     let endpoint = endpoint.connect_timeout(CONNECT_DEADLINE).timeout(RPC_DEADLINE + CONNECT_DEADLINE);
     endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).keep_alive_while_idle(true)
 }

@@ -62,6 +62,14 @@ impl Restorer {
         *self = Self::default();
     }
 
+    /// Bytes in memory, with the templates, which others may hold too.
+    pub fn bytes(&self) -> usize {
+        let tails = |lane: &Lane| lane.tails.iter().map(|tail| size_of::<Vec<u8>>() + tail.capacity()).sum::<usize>();
+        let lane =
+            |lane: &Lane| size_of::<Lane>() + lane.fixed.capacity() + lane.extra.capacity() + tails(lane) + lane.template.bytes();
+        self.lanes.values().map(lane).sum()
+    }
+
     /// Takes in the next message of the segment; templates are found by their number.
     ///
     /// # Errors

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::{EntryRef, Kind};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::access::Over;
 use super::judged::Judged;
 use super::leased::{self, Wanted};
-use super::read::{self, Pull};
+use super::read::{self, Answers, Pull};
 use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
 use crate::pb::telemetry_server::Telemetry;
@@ -62,7 +61,7 @@ impl Telemetry for Grpc {
         Ok(Response::new(pb::GetStreamDescriptorsResponse { stream_descriptors }))
     }
 
-    type GetStreamStream = Judged<ReceiverStream<Result<pb::StreamSegment, Status>>>;
+    type GetStreamStream = Judged<Answers<pb::StreamSegment>>;
 
     async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
         let caller = caller(&request);
@@ -70,11 +69,11 @@ impl Telemetry for Grpc {
         let stream = self.0.streams.by_id(stream_id);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
         self.0.let_read(&caller, &stream)?;
-        let segments = ReceiverStream::new(read::segments(&self.0, Arc::clone(&stream), sequence_number_since.into())?);
+        let segments = read::segments(&self.0, Arc::clone(&stream), sequence_number_since.into())?;
         Ok(Response::new(Judged::new(segments, &self.0, caller, stream)))
     }
 
-    type PullStream = Judged<ReceiverStream<Result<pb::PullResponse, Status>>>;
+    type PullStream = Judged<Answers<pb::PullResponse>>;
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
         let caller = caller(&request);
@@ -86,7 +85,7 @@ impl Telemetry for Grpc {
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         self.0.let_read(&caller, &stream)?;
         if latest {
-            let latest = ReceiverStream::new(read::latest(&self.0, Arc::clone(&stream))?);
+            let latest = read::latest(&self.0, Arc::clone(&stream))?;
             return Ok(Response::new(Judged::new(latest, &self.0, caller, stream)));
         }
         if every_ns != 0 && stream.id != 0 {
@@ -105,7 +104,7 @@ impl Telemetry for Grpc {
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
-        Ok(Response::new(Judged::new(ReceiverStream::new(read::pull(&self.0, pull)?), &self.0, caller, stream)))
+        Ok(Response::new(Judged::new(read::pull(&self.0, pull)?, &self.0, caller, stream)))
     }
 
     async fn get_catalogue(&self, request: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {

@@ -1,19 +1,27 @@
-//! Sending a stream: segments from a position on, gaps where they are, and the news of a follower.
+//! Sending a stream: pieces from a position on, gaps where they are, and the news of a follower.
+//!
+//! An answer reads when it is polled, and holds nothing between polls but where it stands: no task runs for it, nothing waits in a queue, and
+//! of the stream's data it holds none. So a client that does not read costs what HTTP/2 holds for it, and what the log drops is gone. Dropping
+//! the answer is the client's leaving.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::yield_now;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Service;
-use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, SEGMENTS_IN_FLIGHT};
+use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, PIECE_BYTES, RESTORED_BYTES_MAX};
 use crate::own::{Refusal, refused};
 use crate::pb::{self, pull_response};
 use crate::stream::{Life, NamedLog, Piece, Position, Reader, Reason, Thinned, Token};
 
-type Answers = mpsc::Receiver<Result<pb::PullResponse, Status>>;
+/// What is sent, one after the other, made when it is asked for.
+pub type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 /// Where a pull begins, and what it wants.
 pub struct Pull {
@@ -44,171 +52,214 @@ pub fn room(service: &Service, stream: &NamedLog) -> Result<Option<OwnedSemaphor
     })
 }
 
-/// The sealed segments from a sequence number on, as the origin's clients ask for them.
+/// The sealed segments from a sequence number on, as the origin's clients ask for them: each as a whole.
 ///
 /// # Errors
 /// As [`room`].
-pub fn segments(
-    service: &Service,
-    stream: Arc<NamedLog>,
-    since: u64,
-) -> Result<mpsc::Receiver<Result<pb::StreamSegment, Status>>, Status> {
-    let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
+pub fn segments(service: &Service, stream: Arc<NamedLog>, since: u64) -> Result<Answers<pb::StreamSegment>, Status> {
     let room = room(service, &stream)?;
-    tokio::spawn(async move {
-        let _room = room;
-        let mut at = Position { sequence: since, offset: 0 };
-        let mut reader = Reader::new(stream);
-        loop {
-            match reader.read(at, false) {
-                Piece::Data { from, next, data } => {
-                    // The number is 32 bits wide on the wire: it wraps after 2^32 segments of one session.
-                    let segment = pb::StreamSegment { sequence_number: from.sequence as u32, data };
-                    if sender.send(Ok(segment)).await.is_err() {
-                        return;
-                    }
-                    at = next;
-                }
-                Piece::Gap { to, .. } => at = to,
-                Piece::End | Piece::Beyond { .. } => return,
-            }
-        }
-    });
-    Ok(receiver)
+    let begin = (Position { sequence: since, offset: 0 }, stream, room);
+    Ok(stream::unfold(begin, async |(at, stream, room)| {
+        let (segment, next) = segment(&stream, at).await?;
+        Some((Ok(segment), (next, stream, room)))
+    })
+    .boxed())
 }
 
-/// Runs a pull; it ends when the reader goes, when all is sent and nothing is followed, or when the service stops.
-///
-/// # Errors
-/// As [`room`].
-pub fn pull(service: &Service, pull: Pull) -> Result<Answers, Status> {
-    let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
-    let stopping = service.stopping.clone();
-    let room = pull.lives.last().map(|life| room(service, &life.stream)).transpose()?;
-    tokio::spawn(async move {
-        let _room = room;
-        // An error here is a reader that has gone: there is nobody to tell.
-        let _gone = run(pull, stopping, &sender).await;
-    });
-    Ok(receiver)
+/// The first segment at the position or behind it, and where the next begins. One of metrics is made in pieces, for the sake of others.
+async fn segment(stream: &Arc<NamedLog>, mut at: Position) -> Option<(pb::StreamSegment, Position)> {
+    let mut reader = Reader::new(Arc::clone(stream)).in_pieces(if stream.id == 0 { PIECE_BYTES } else { usize::MAX });
+    let (mut sequence, mut made) = (at.sequence, BytesMut::new());
+    loop {
+        let piece = reader.read(at, false);
+        match piece {
+            Piece::Data { from, next, data } => {
+                (sequence, at) = (from.sequence, next);
+                // The number is 32 bits wide on the wire: it wraps after 2^32 segments of one session.
+                let is_whole =
+                    stream.id != 0 || next.sequence != sequence || made.len() + data.len() + PIECE_BYTES > RESTORED_BYTES_MAX;
+                if is_whole && made.is_empty() {
+                    return Some((pb::StreamSegment { sequence_number: sequence as u32, data }, at));
+                }
+                made.extend_from_slice(&data);
+                if is_whole {
+                    break;
+                }
+                yield_now().await;
+            }
+            // What there is of a segment before a gap is told first.
+            Piece::Gap { .. } if !made.is_empty() => break,
+            Piece::Gap { to, .. } => at = to,
+            Piece::End | Piece::Beyond { .. } if made.is_empty() => return None,
+            Piece::End | Piece::Beyond { .. } => break,
+        }
+    }
+    Some((pb::StreamSegment { sequence_number: sequence as u32, data: made.freeze() }, at))
 }
 
 /// The newest batch of messages, and no more.
 ///
 /// # Errors
 /// As [`room`].
-pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Result<Answers, Status> {
-    let (sender, receiver) = mpsc::channel(SEGMENTS_IN_FLIGHT);
-    let session = service.session;
+pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Result<Answers<pb::PullResponse>, Status> {
     let room = room(service, &stream)?;
-    tokio::spawn(async move {
-        let _room = room;
-        let Some((mut at, end)) = stream.log.latest() else { return };
-        let mut source = Source::new(Life { session, stream: Arc::clone(&stream) }, 0);
-        while at < end {
-            let Piece::Data { from, next, data } = source.read(at, true, Some(end), true) else {
-                let status = Status::aborted(format!("the newest messages of \"{}\" were dropped meanwhile", stream.name()));
-                let _gone = sender.send(Err(status)).await;
-                return;
-            };
-            if data.is_empty() || sender.send(Ok(source.chunk(from, next, data))).await.is_err() {
-                return;
-            }
-            at = next;
+    let Some((at, end)) = stream.log.latest() else { return Ok(stream::empty().boxed()) };
+    let source = Source::new(Life { session: service.session, stream }, 0);
+    Ok(stream::unfold((source, at, end, room), async |(mut source, at, end, room)| {
+        if at >= end {
+            return None;
         }
-    });
-    Ok(receiver)
+        let Piece::Data { from, next, data } = source.read(at, true, Some(end), true) else {
+            let name = source.life.stream.name();
+            let status = Status::aborted(format!("the newest messages of \"{name}\" were dropped meanwhile"));
+            return Some((Err(status), (source, end, end, room)));
+        };
+        let chunk = (!data.is_empty()).then(|| source.chunk(from, next, data))?;
+        source.rest();
+        Some((Ok(chunk), (source, next, end, room)))
+    })
+    .boxed())
 }
 
-type Sender = mpsc::Sender<Result<pb::PullResponse, Status>>;
-type Gone = mpsc::error::SendError<Result<pb::PullResponse, Status>>;
-
-async fn run(pull: Pull, mut stopping: watch::Receiver<bool>, sender: &Sender) -> Result<(), Gone> {
-    let Pull { lives, restarted, mut from, head, follow, until_ns, every_ns } = pull;
-    let mut before = restarted;
-    let last = lives.len().saturating_sub(1);
-    for (number, life) in lives.into_iter().enumerate() {
-        let mut source = Source::new(life, every_ns);
-        if let Some(before) = before {
-            sender.send(Ok(source.gap((before, from), 0, pb::GapReason::Restarted))).await?;
-        }
-        let is_last = number == last;
-        let wants = Wants { head: head || !is_last, follow: follow && is_last, until_ns };
-        let Some(end) = send(&mut source, from, wants, is_last, &mut stopping, sender).await? else { return Ok(()) };
-        // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
-        (before, from) = (Some(end), Position::default());
-    }
-    Ok(())
+/// Runs a pull; it ends when all is sent and nothing is followed, or when the service stops.
+///
+/// # Errors
+/// As [`room`].
+pub fn pull(service: &Service, pull: Pull) -> Result<Answers<pb::PullResponse>, Status> {
+    let Pull { lives, restarted, from, head, follow, until_ns, every_ns } = pull;
+    let room = lives.last().map(|life| room(service, &life.stream)).transpose()?.flatten();
+    let mut lives = VecDeque::from(lives);
+    let Some(first) = lives.pop_front() else { return Ok(stream::empty().boxed()) };
+    let mut pulling = Pulling {
+        source: Source::new(first, every_ns),
+        lives,
+        before: restarted,
+        at: from,
+        end: None,
+        wants: Wants { head, follow, until_ns, every_ns },
+        stopping: service.stopping.clone(),
+        is_over: false,
+        _room: room,
+    };
+    pulling.end = pulling.wanted_end();
+    Ok(stream::unfold(pulling, async |mut pulling| Some((pulling.next().await?, pulling))).boxed())
 }
 
-/// What is wanted of one life of a stream.
+/// What is wanted of a stream.
 #[derive(Clone, Copy)]
 struct Wants {
     head: bool,
     follow: bool,
     until_ns: u64,
+    every_ns: u64,
 }
 
-/// Sends one life of a stream. Where it ends, unless the request ends there.
-async fn send(
-    source: &mut Source,
-    mut at: Position,
+/// A pull under way.
+struct Pulling {
+    /// The life that is being read.
+    source: Source,
+    /// Those after it.
+    lives: VecDeque<Life>,
+    /// Where the life before ended, until the reader is told.
+    before: Option<Position>,
+    at: Position,
+    /// Where what is wanted of this life ends, if not with it.
+    end: Option<Position>,
     wants: Wants,
-    is_last: bool,
-    stopping: &mut watch::Receiver<bool>,
-    sender: &Sender,
-) -> Result<Option<Position>, Gone> {
-    let stream = Arc::clone(&source.life.stream);
-    let end = (wants.until_ns != 0).then(|| stream.log.at_time(wants.until_ns));
-    loop {
-        let mut changed = std::pin::pin!(stream.log.changed());
-        changed.as_mut().enable(); // before the reading, so that no change falls in between
-        let is_stopping = *stopping.borrow();
-        match source.read(at, wants.head, end, !wants.follow || is_stopping) {
-            Piece::Data { from, next, data } => {
-                if data.is_empty() {
-                    tokio::task::yield_now().await; // there was much to be read of which nothing is told
-                } else {
-                    sender.send(Ok(source.chunk(from, next, data))).await?;
+    stopping: watch::Receiver<bool>,
+    is_over: bool,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Pulling {
+    /// What is sent next; none at the end.
+    async fn next(&mut self) -> Option<Result<pb::PullResponse, Status>> {
+        if self.is_over {
+            return None;
+        }
+        if let Some(before) = self.before.take() {
+            return Some(Ok(self.source.gap((before, self.at), 0, pb::GapReason::Restarted)));
+        }
+        loop {
+            let (is_last, end) = (self.lives.is_empty(), self.end);
+            match self.piece().await {
+                Piece::Data { next, data, .. } if data.is_empty() => {
+                    self.at = next;
+                    yield_now().await; // there was much to be read of which nothing is told
                 }
-                at = next;
-            }
-            Piece::Gap { from, to, messages_before, reason } => {
-                let reason = match reason {
-                    Reason::Expired => pb::GapReason::Expired,
-                    Reason::Dropped => pb::GapReason::Dropped,
-                    Reason::Lost => pb::GapReason::Lost,
-                };
-                sender.send(Ok(source.gap((from, to), messages_before, reason))).await?;
-                at = to;
-            }
-            // The reader was given what the process lost when it ended.
-            Piece::Beyond { .. } if !is_last => return Ok(Some(at)),
-            Piece::Beyond { end } => {
-                let (name, at, end) = (stream.name(), text(at), text(end));
-                let status = Status::out_of_range(format!("the position {at} is beyond the end {end} of the stream \"{name}\""));
-                sender.send(Err(status)).await?;
-                return Ok(None);
-            }
-            Piece::End if end.is_some_and(|end| at >= end && end < stream.log.end()) => return Ok(None),
-            Piece::End if !is_last => return Ok(Some(at)),
-            Piece::End if !wants.follow || is_stopping => return Ok(None),
-            Piece::End => {
-                let news = tokio::select! {
-                    () = changed => true,
-                    _ = stopped(stopping) => false,
-                    () = sender.closed() => return Ok(None),
-                };
-                if news {
-                    tokio::time::sleep(FOLLOW_EVERY).await; // gathers what comes in a burst
+                Piece::Data { from, next, data } => {
+                    self.at = next;
+                    let chunk = self.source.chunk(from, next, data);
+                    self.source.rest();
+                    return Some(Ok(chunk));
+                }
+                Piece::Gap { from, to, messages_before, reason } => {
+                    let reason = match reason {
+                        Reason::Expired => pb::GapReason::Expired,
+                        Reason::Dropped => pb::GapReason::Dropped,
+                        Reason::Lost => pb::GapReason::Lost,
+                    };
+                    self.at = to;
+                    return Some(Ok(self.source.gap((from, to), messages_before, reason)));
+                }
+                Piece::Beyond { end } if is_last => {
+                    self.is_over = true;
+                    let (name, at, end) = (self.source.life.stream.name(), text(self.at), text(end));
+                    let words = format!("the position {at} is beyond the end {end} of the stream \"{name}\"");
+                    return Some(Err(Status::out_of_range(words)));
+                }
+                Piece::End if end.is_some_and(|end| self.at >= end && end < self.source.life.stream.log.end()) => return None,
+                // Of a life that is over, the reader was also given what the process lost when it ended.
+                Piece::End | Piece::Beyond { .. } => {
+                    let life = self.lives.pop_front()?;
+                    let before = std::mem::take(&mut self.at);
+                    self.source = Source::new(life, self.wants.every_ns);
+                    self.end = self.wanted_end();
+                    // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
+                    return Some(Ok(self.source.gap((before, self.at), 0, pb::GapReason::Restarted)));
                 }
             }
         }
     }
-}
 
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _service_gone_is_stopped_too = stopping.wait_for(|stopping| *stopping).await;
+    /// What begins where the pull stands; where it follows and there is nothing, it waits.
+    async fn piece(&mut self) -> Piece {
+        let is_last = self.lives.is_empty();
+        let (head, follows) = (self.wants.head || !is_last, self.wants.follow && is_last);
+        let is_stopping = self.is_stopping();
+        let piece = self.source.read(self.at, head, self.end, !follows || is_stopping);
+        if !matches!(piece, Piece::End) || !follows || is_stopping {
+            return piece;
+        }
+        let stream = Arc::clone(&self.source.life.stream);
+        loop {
+            let mut changed = std::pin::pin!(stream.log.changed());
+            changed.as_mut().enable(); // before the reading, so that no change falls in between
+            let is_stopping = self.is_stopping();
+            let piece = self.source.read(self.at, head, self.end, is_stopping);
+            if !matches!(piece, Piece::End) || is_stopping {
+                return piece;
+            }
+            self.source.rest();
+            let news = tokio::select! {
+                () = changed => true,
+                _ = self.stopping.wait_for(|stopping| *stopping) => false,
+            };
+            if news {
+                tokio::time::sleep(FOLLOW_EVERY).await; // gathers what comes in a burst
+            }
+        }
+    }
+
+    /// Whether the service stops, or is gone.
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow() || self.stopping.has_changed().is_err()
+    }
+
+    fn wanted_end(&self) -> Option<Position> {
+        let until_ns = self.wants.until_ns;
+        (until_ns != 0).then(|| self.source.life.stream.log.at_time(until_ns))
+    }
 }
 
 /// One life of a stream, and how it is read.
@@ -224,7 +275,7 @@ enum How {
 
 impl Source {
     fn new(life: Life, every_ns: u64) -> Self {
-        let reader = Reader::new(Arc::clone(&life.stream));
+        let reader = Reader::new(Arc::clone(&life.stream)).in_pieces(PIECE_BYTES);
         let how = if every_ns == 0 { How::All(reader) } else { How::Thinned(Thinned::new(reader, every_ns)) };
         Self { life, how }
     }
@@ -233,6 +284,14 @@ impl Source {
         match &mut self.how {
             How::All(reader) => reader.read_to(at, head, end),
             How::Thinned(thinned) => thinned.read_to(at, head, end, finishes),
+        }
+    }
+
+    /// Holds nothing until the next reading.
+    fn rest(&mut self) {
+        match &mut self.how {
+            How::All(reader) => reader.rest(),
+            How::Thinned(thinned) => thinned.rest(),
         }
     }
 

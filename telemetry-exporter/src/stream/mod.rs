@@ -14,6 +14,7 @@ mod find;
 mod segment;
 mod head;
 mod templates;
+mod restorers;
 mod log;
 mod named;
 mod reader;

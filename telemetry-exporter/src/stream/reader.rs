@@ -1,7 +1,8 @@
 //! Reading a stream's messages as they were appended, whatever they are kept as.
 //!
 //! Events are kept as they are, and shared with the reader. Metrics are kept as what changed (`compact`), and made into OTLP here: a
-//! reader that goes on where it was knows what changed before; another reads the segment from its start.
+//! reader that goes on where it was knows what changed before; another reads the segment from its start. One that [rests](Reader::rest)
+//! leaves what it knows with the stream, and finds it there again unless too many rest.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub struct Reader {
     restorer: Restorer,
     /// Behind the last message that the restorer took.
     at: Option<Position>,
-    /// The message that is being looked at.
-    message: Vec<u8>,
+    /// Bytes after which a reading ends.
+    piece_bytes: usize,
     /// Where each message of the last reading begins, where that does not follow from its data.
     begins: Vec<Position>,
 }
@@ -36,6 +37,8 @@ pub enum Walked {
     Nothing,
 }
 
+const CACHE_LINE_BYTES: usize = 64;
+
 /// What became of messages that were to be made.
 enum Told {
     All,
@@ -48,7 +51,30 @@ enum Told {
 impl Reader {
     /// One of this stream.
     pub fn new(stream: Arc<NamedLog>) -> Self {
-        Self { stream, restorer: Restorer::default(), at: None, message: Vec::new(), begins: Vec::new() }
+        let piece_bytes = if stream.is_compact() { RESTORED_BYTES_MAX } else { usize::MAX };
+        Self { stream, restorer: Restorer::default(), at: None, piece_bytes, begins: Vec::new() }
+    }
+
+    /// With readings that end with the message which takes them to so many bytes, in place of the segment or [`RESTORED_BYTES_MAX`].
+    #[must_use]
+    pub fn in_pieces(mut self, bytes: usize) -> Self {
+        self.piece_bytes = self.piece_bytes.min(bytes);
+        self
+    }
+
+    /// Bytes after which a reading ends.
+    pub(super) fn piece_bytes(&self) -> usize {
+        self.piece_bytes
+    }
+
+    /// Holds nothing until the next reading but where it stands. Cost of a reader of metrics: at the most that of what is before it in its
+    /// segment, when it goes on.
+    pub fn rest(&mut self) {
+        self.begins = Vec::new();
+        let restorer = std::mem::take(&mut self.restorer);
+        if let Some(at) = self.at.take() {
+            self.stream.restorers.leave(at, restorer);
+        }
     }
 
     /// The stream.
@@ -70,25 +96,54 @@ impl Reader {
     pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>) -> Piece {
         self.begins.clear();
         let (from, next, data) = match self.stored(at, head, end) {
-            Piece::Data { from, next, data } if self.stream.is_compact() => (from, next, data),
+            Piece::Data { from, next, data } if !data.is_empty() => (from, next, data),
             other => return other,
         };
-        let (mut out, mut begins) = (Vec::new(), std::mem::take(&mut self.begins));
-        let told = self.restore(from, &data, |at, time_ns, message| {
-            // More than this no segment has that was written here.
-            let has_room = out.len() <= RESTORED_BYTES_MAX;
-            if has_room {
-                begins.push(at);
-                frame::append(&mut out, time_ns, message);
-            }
-            has_room
-        });
-        self.begins = begins;
-        match told {
-            Told::Lost(at) if at == from => self.lost(from),
-            Told::Lost(at) | Told::Until(at) => Piece::Data { from, next: at, data: out.into() },
-            Told::All => Piece::Data { from, next, data: out.into() },
+        if !self.stream.is_compact() {
+            return self.cut(from, next, data);
         }
+        let (mut begins, piece_bytes) = (std::mem::take(&mut self.begins), self.piece_bytes);
+        let Some(mut messages) = self.messages(from) else { return self.lost(from) };
+        let (mut out, mut at) = (Vec::new(), from);
+        for frame in frames(&data).map_while(Result::ok) {
+            let end = at.offset + (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
+            let restored = if out.len() < piece_bytes { messages.take(frame, end) } else { break };
+            let Some(restored) = restored else { break };
+            frame::write(&mut out, frame.time_ns, |out| restored.write(out));
+            begins.push(at);
+            at.offset = end;
+        }
+        if begins.is_empty() {
+            return self.lost(from);
+        }
+        self.begins = begins;
+        let is_all = at.offset - from.offset == data.len() as u64;
+        if is_all && next.sequence != from.sequence {
+            self.at = None; // nothing of the next segment is told by this one
+        }
+        Piece::Data { from, next: if is_all { next } else { at }, data: out.into() }
+    }
+
+    /// Of messages that are kept as they are sent, those of one piece.
+    fn cut(&self, from: Position, next: Position, mut data: Bytes) -> Piece {
+        if data.len() <= self.piece_bytes {
+            return Piece::Data { from, next, data };
+        }
+        // Where a frame begins is known when the one before was read. To fetch all in the order of memory, where it runs ahead, takes a
+        // fraction of waiting for each in turn, and who copies them does not wait again.
+        std::hint::black_box(data[..self.piece_bytes].iter().step_by(CACHE_LINE_BYTES).fold(0, |all, byte| all ^ byte));
+        let mut len = 0;
+        for frame in frames(&data).map_while(Result::ok) {
+            len += FRAME_HEAD_BYTES + frame.payload.len();
+            if len >= self.piece_bytes {
+                break;
+            }
+        }
+        if len == 0 || len >= data.len() {
+            return Piece::Data { from, next, data };
+        }
+        data.truncate(len);
+        Piece::Data { from, next: Position { offset: from.offset + len as u64, ..from }, data }
     }
 
     /// What begins at the position, as it is kept, and not beyond this end.
@@ -144,8 +199,7 @@ impl Reader {
     /// Makes messages of these, which begin there, as long as they are wanted and can be read.
     fn restore(&mut self, from: Position, data: &[u8], mut wants: impl FnMut(Position, u64, &[u8]) -> bool) -> Told {
         let Some(mut messages) = self.messages(from) else { return Told::Lost(from) };
-        let mut offset = from.offset;
-        let mut message = std::mem::take(&mut messages.reader.message);
+        let (mut offset, mut message) = (from.offset, Vec::new());
         for frame in frames(data).map_while(Result::ok) {
             let at = Position { offset, ..from };
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
@@ -156,14 +210,17 @@ impl Reader {
                 return Told::Until(at);
             }
         }
-        self.message = message;
         Told::All
     }
 
     /// Takes in what is before the position in its segment.
     fn begin(&mut self, from: Position) -> Option<()> {
-        self.restorer.clear();
         self.at = None;
+        if let Some(restorer) = self.stream.restorers.take(from) {
+            self.restorer = restorer;
+            return Some(());
+        }
+        self.restorer.clear();
         if from.offset > 0 {
             let start = Position { offset: 0, ..from };
             let Piece::Data { data, .. } = self.stream.log.read(start, true) else { return None };
@@ -210,33 +267,5 @@ pub fn payloads(data: &Bytes) -> impl Iterator<Item = &[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::super::{Log, Restored, StreamKind, StreamOptions, Templates};
-    use super::*;
-    use crate::compact::Template;
-
-    #[test]
-    fn a_segment_of_a_file_that_becomes_more_than_one_may_have_is_read_in_parts() {
-        let template = Arc::new(Template { fixed: vec![7; RESTORED_BYTES_MAX / 5], ..Template::default() });
-        let templates = Templates::default();
-        templates.keep(1, &template, (0, &Template::default()), 1);
-        let segment = |messages: u64, first_number| {
-            let mut data = Vec::new();
-            (0..messages).for_each(|_| frame::write(&mut data, 1, |out| out.extend_from_slice(&[1, 0, 0, 0, 0]))); // no change
-            Restored { data: data.into(), messages, first_number, ..Restored::default() }
-        };
-        let log = Log::restored(StreamOptions::default(), 0, vec![segment(40, 0)], 40, Instant::now());
-        let mut reader = Reader::new(Arc::new(NamedLog::restored(0, StreamKind::Metrics, log, templates)));
-        let (mut at, mut found) = (Position::default(), 0);
-        while let Piece::Data { next, data, .. } = reader.read(at, false) {
-            assert!(data.len() <= RESTORED_BYTES_MAX * 6 / 5 + 100, "{} bytes", data.len());
-            assert!(payloads(&data).all(|payload| payload == template.fixed));
-            found += payloads(&data).count();
-            assert_eq!(reader.begins().len(), payloads(&data).count());
-            at = next;
-        }
-        assert_eq!((found, at.sequence), (40, 1));
-    }
-}
+#[path = "reader_tests.rs"]
+mod tests;

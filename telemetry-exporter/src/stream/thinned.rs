@@ -4,6 +4,9 @@
 //! are always told, and what says that a series has ended never falls out. What is not known yet to be the last is held back
 //! until it is, and a position never passes it. Where that becomes more than [`THINNED_BYTES_MAX`], because series come and go all the
 //! time, the oldest is told all the same.
+//!
+//! A reading ends after [`READ_BYTES`] too, although nothing may be told by then. A reader that rests forgets what it holds back, and reads
+//! it again from the position that was told: usually one message of each place.
 
 use std::collections::VecDeque;
 
@@ -38,8 +41,18 @@ struct Pending {
     message: Vec<u8>,
 }
 
-/// Bytes of messages after which a reading tells what it has.
-const TOLD_BYTES: usize = 1 << 20;
+/// Bytes of messages that are made after which a reading ends: some 0.1 ms.
+const READ_BYTES: usize = 512 << 10;
+
+/// Where the messages of a segment came to.
+enum Taken {
+    /// All are taken.
+    All,
+    /// That here is the next.
+    Until(Position),
+    /// That here cannot be read.
+    Lost(Position),
+}
 
 impl Thinned {
     /// Steps of so many nanoseconds since the Unix epoch.
@@ -60,30 +73,30 @@ impl Thinned {
     /// the last.
     pub fn read_to(&mut self, at: Position, head: bool, end: Option<Position>, finishes: bool) -> Piece {
         if self.told != Some(at) {
-            self.ready.clear();
-            self.pending.clear();
-            self.pending_bytes = 0;
+            self.forget();
             (self.at, self.told) = (at, Some(at));
         }
         let (mut out, mut read) = (Vec::new(), 0);
+        let told_bytes = self.reader.piece_bytes();
         self.begins.clear();
         loop {
-            while out.len() < TOLD_BYTES
+            while out.len() < told_bytes
                 && let Some(next) = self.ready.pop_front()
             {
                 next.write(&mut out, &mut self.begins);
             }
-            if !self.ready.is_empty() {
+            if !self.ready.is_empty() || read >= READ_BYTES {
                 return self.tell(at, out);
-            }
-            if read > THINNED_BYTES_MAX {
-                return self.tell(at, out); // others want to be read too
             }
             let instead = match self.reader.stored(self.at, head, end) {
                 Piece::Data { from, next, data } if next > from || !data.is_empty() => match self.take(from, &data, &mut read) {
-                    Some(lost) if lost == from => self.reader.lost(from),
-                    lost => {
-                        self.at = lost.unwrap_or(next);
+                    Taken::Lost(lost) if lost == from => self.reader.lost(from),
+                    Taken::Lost(next) | Taken::Until(next) => {
+                        self.at = next;
+                        continue;
+                    }
+                    Taken::All => {
+                        self.at = next;
                         continue;
                     }
                 },
@@ -107,6 +120,18 @@ impl Thinned {
         &self.begins
     }
 
+    /// Holds nothing until the next reading but where it stands, as [`Reader::rest`].
+    pub fn rest(&mut self) {
+        self.forget();
+        self.begins = Vec::new();
+        self.told = None;
+        self.reader.rest();
+    }
+
+    fn forget(&mut self) {
+        (self.ready, self.pending, self.pending_bytes) = Default::default();
+    }
+
     /// Where what is told ends: nothing that is pending lies before it.
     fn position(&self) -> Position {
         self.ready.front().or(self.pending.front()).map_or(self.at, |next| next.at)
@@ -118,15 +143,23 @@ impl Thinned {
         Piece::Data { from, next, data: out.into() }
     }
 
-    /// Takes in the messages of a segment; what is known to be the last of its step becomes ready. Where the first is that cannot be read,
-    /// if any. Adds how many bytes they are.
-    fn take(&mut self, from: Position, data: &[u8], read: &mut usize) -> Option<Position> {
+    /// Takes in the messages of a segment, until a reading has taken enough; what is known to be the last of its step becomes ready. Adds how
+    /// many bytes they are.
+    fn take(&mut self, from: Position, data: &[u8], read: &mut usize) -> Taken {
+        if data.is_empty() {
+            return Taken::All;
+        }
         let mut offset = from.offset;
-        let Some(mut messages) = self.reader.messages(from) else { return Some(from) };
+        let Some(mut messages) = self.reader.messages(from) else { return Taken::Lost(from) };
         for frame in frames(data).map_while(Result::ok) {
+            if *read >= READ_BYTES {
+                return Taken::Until(Position { offset, ..from });
+            }
             let (at, step) = (Position { offset, ..from }, frame.time_ns / self.every_ns);
             offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else { return Some(at) };
+            let (Ok(head), Some(restored)) = (Head::of(frame.payload), messages.take(frame, offset)) else {
+                return Taken::Lost(at);
+            };
             // What is told of the same place and template is the same series, later.
             let pending_bytes = &mut self.pending_bytes;
             self.pending.retain(|pending| {
@@ -149,7 +182,7 @@ impl Thinned {
                 self.ready.push_back(pending);
             }
         }
-        None
+        Taken::All
     }
 }
 

@@ -88,12 +88,17 @@ fn of_each_step_the_last_is_told_wherever_the_reader_stops_and_goes_on() {
             all.push((time, said));
         }
         for every in [1, 10, 77, 1_000, 100_000] {
-            for goes_on in [true, false] {
-                let new = || Thinned::new(Reader::new(Arc::clone(&stream)), every);
+            for (goes_on, rests, piece_bytes) in
+                [(true, false, usize::MAX), (true, false, 1), (true, true, 40), (false, false, 1_000)]
+            {
+                let new = || Thinned::new(Reader::new(Arc::clone(&stream)).in_pieces(piece_bytes), every);
                 let (mut thinned, mut at, mut found) = (new(), Position::default(), Vec::new());
                 while let Piece::Data { next, data, .. } = thinned.read_to(at, true, None, true) {
                     told(&data, &mut found);
                     at = next;
+                    if rests {
+                        thinned.rest();
+                    }
                     if !goes_on {
                         thinned = new();
                     }
@@ -104,6 +109,27 @@ fn of_each_step_the_last_is_told_wherever_the_reader_stops_and_goes_on() {
             }
         }
     }
+}
+
+#[test]
+fn a_reading_of_much_of_which_nothing_is_told_ends_and_the_next_goes_on() {
+    let (stream, mut lanes, mut all) = (stream(1 << 20), Lanes::default(), Vec::new());
+    let template = Arc::new(Template { fixed: vec![7; 10_000], ..Template::default() });
+    for number in 0..400_u64 {
+        let said = Said { number, template: Some(Arc::clone(&template)), must_stay: number == 300 };
+        lanes.append(&stream, number, std::slice::from_ref(&said)).1.expect("small");
+        all.push((number, said));
+    }
+    let mut thinned = Thinned::new(Reader::new(Arc::clone(&stream)).in_pieces(1), 1_000);
+    let (mut at, mut found, mut readings) = (Position::default(), Vec::new(), 0);
+    while let Piece::Data { next, data, .. } = thinned.read_to(at, true, None, true) {
+        readings += usize::from(data.is_empty());
+        assert!(thinned.reader.stream().log.end() >= next && next >= at);
+        told(&data, &mut found);
+        at = next;
+    }
+    assert_eq!(found, wanted(&all, 1_000));
+    assert!(readings >= 400 * 10_000 / READ_BYTES - 2, "{readings} readings");
 }
 
 #[test]
@@ -121,6 +147,9 @@ fn a_follower_gets_a_step_when_it_is_over_and_a_later_one_resumes_without_loss()
         }
         let over = wanted(&all, 10).into_iter().filter(|told| told * 3 / 10 < number * 3 / 10);
         assert_eq!(found, over.collect::<Vec<_>>());
+        if number % 5 == 0 {
+            thinned.rest();
+        }
         if number % 17 == 0 {
             thinned = Thinned::new(Reader::new(Arc::clone(&stream)), 10);
         }

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use libp2p::StreamProtocol;
 use libp2p_stream::Control;
+use tokio::io::BufWriter;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::bandwidth::{Direction, Test, Tests};
@@ -14,6 +15,7 @@ use super::connection::{Connections, Far};
 use crate::access::{Caller, Identity};
 use crate::admission::Client;
 use crate::error::StartError;
+use crate::limits::FRAME_BYTES_MAX;
 use crate::protocol::{DOWNLOAD_PROTOCOL, TELEMETRY_PROTOCOL, UPLOAD_PROTOCOL};
 use crate::service::Service;
 use crate::swarm::{Behaviour, Inbound};
@@ -57,7 +59,9 @@ pub async fn accept(mut incoming: Incoming, service: Arc<Service>, connections: 
             DOWNLOAD_PROTOCOL => Direction::Download,
             _ => {
                 let client = client(&service, &identity, remote);
-                connections.serve(stream.compat(), Far { client, identity, loopback: false });
+                // Each write becomes a frame of its own, and what HTTP/2 writes begins with a small one.
+                let io = BufWriter::with_capacity(FRAME_BYTES_MAX as usize, stream.compat());
+                connections.serve(io, Far { client, identity, loopback: false });
                 continue;
             }
         };

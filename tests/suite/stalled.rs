@@ -1,0 +1,129 @@
+//! Clients that do not read what they asked for: what is held for them, and how they go on.
+
+use futures::future::join_all;
+use telemetry_core::{Counter, Event, Labels, metric};
+use telemetry_exporter::limits::{METRICS_READERS_MAX, STREAMS_PER_CONNECTION_MAX};
+use telemetry_exporter::pb::telemetry_client::TelemetryClient;
+use telemetry_exporter::pb::{self, pull_response::Item};
+use telemetry_exporter::stream::{Piece, Position, Reader, frames};
+use telemetry_exporter::{Running, StreamBounds};
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::support::{client, config, start, until};
+
+/// A connection on which no more is sent unread than HTTP/2 has it at the least.
+async fn narrow(running: &Running) -> TelemetryClient<Channel> {
+    let endpoint = format!("http://{}", running.local_addr().expect("it listens"));
+    let endpoint = Endpoint::from_shared(endpoint).expect("an address").initial_stream_window_size(65_535);
+    TelemetryClient::new(endpoint.connect().await.expect("connected"))
+}
+
+fn request(stream: &str) -> pb::PullRequest {
+    pb::PullRequest { stream: stream.to_owned(), head: true, ..pb::PullRequest::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_holds_nothing_of_what_is_dropped_and_is_told_what_it_missed() {
+    let running = start(config());
+    let event: Event<String> = running.telemetry().event("stalled_events").expect("declared");
+    (0..6_000).for_each(|_| event.emit(&"x".repeat(1_000)));
+    let stream = running.streams().by_name("stalled_events").expect("a stream");
+    let (mut segments, mut at) = (Vec::new(), Position::default());
+    while let Piece::Data { next, data, .. } = stream.log.read(at, false) {
+        segments.push(data);
+        at = next;
+    }
+    assert!(segments.len() > 20 && !segments.iter().any(|segment| segment.is_unique()), "the log has them too");
+    let mut pulls = Vec::new();
+    for _ in 0..4 {
+        let mut client = narrow(&running).await;
+        let mut answers = client.pull(request("stalled_events")).await.expect("a stream").into_inner();
+        let Some(Item::Chunk(first)) = answers.message().await.expect("an answer").expect("one").item else { panic!("a chunk") };
+        pulls.push((answers, frames(&first.data).count() as u64));
+    }
+    while stream.log.state().kept > 0 {
+        stream.log.give_way();
+    }
+    until("the end of what is held", async || segments.iter().all(|segment| segment.is_unique()).then_some(())).await;
+    event.emit(&"the last".to_owned());
+    for (mut answers, mut found) in pulls {
+        let (mut missed, mut reasons) = (0, Vec::new());
+        while let Some(answer) = answers.message().await.expect("an answer") {
+            match answer.item.expect("something") {
+                Item::Chunk(chunk) => found += frames(&chunk.data).count() as u64,
+                Item::Gap(gap) => {
+                    missed = gap.messages_before - found;
+                    reasons.push(gap.reason());
+                }
+            }
+        }
+        assert_eq!((found + missed, reasons), (6_001, vec![pb::GapReason::Dropped]));
+        assert!(missed > 3_000, "{missed} of 6,000: the client got nearly all, so it never waited");
+    }
+}
+
+#[derive(Clone, Copy, Labels)]
+struct Row {
+    n: i64,
+}
+
+/// Makes the collections of one test large.
+#[metric(name = "stalled_rows")]
+static ROWS: Counter<Row>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_of_metrics_come_whole_and_pulls_in_pieces_with_the_places_of_their_messages() {
+    let mut config = config();
+    config.bounds.of("metrics", StreamBounds { segment_bytes: Some(1 << 20), ..StreamBounds::default() });
+    let running = start(config);
+    (0..1_000).for_each(|n| ROWS.with(Row { n }).inc());
+    let telemetry = running.telemetry().clone();
+    let collected = tokio::task::spawn_blocking(move || (0..30).try_for_each(|_| telemetry.force_flush()));
+    collected.await.expect("no panic").expect("collected");
+    running.streams().seal();
+    let mut reader = Reader::new(running.streams().metrics().clone());
+    let (mut at, mut segments, mut wanted) = (Position::default(), Vec::new(), Vec::new());
+    while let Piece::Data { from, next, data } = reader.read(at, false) {
+        wanted.extend(reader.begins().iter().copied().zip(frames(&data).map(|frame| frame.expect("whole").payload.to_vec())));
+        segments.push((from.sequence as u32, data));
+        at = next;
+    }
+    let mut client = narrow(&running).await;
+    let mut answers = client.get_stream(pb::GetStreamRequest::default()).await.expect("metrics").into_inner();
+    let mut found = Vec::new();
+    while let Some(pb::StreamSegment { sequence_number, data }) = answers.message().await.expect("an answer") {
+        found.push((sequence_number, data));
+    }
+    assert!(found == segments && segments.iter().any(|(_, data)| data.len() > 500_000), "{} segments", segments.len());
+    let sealed = pb::PullRequest { head: false, ..request("metrics") }; // the program's first collection may come meanwhile
+    let mut answers = client.pull(sealed).await.expect("metrics").into_inner();
+    let (mut found, mut pieces) = (Vec::new(), 0);
+    while let Some(answer) = answers.message().await.expect("an answer") {
+        let Some(Item::Chunk(pb::Chunk { data, at, .. })) = answer.item else { panic!("a chunk") };
+        let at = at.into_iter().map(|at| Position { sequence: at.sequence, offset: at.offset });
+        found.extend(at.zip(frames(&data).map(|frame| frame.expect("whole").payload.to_vec())));
+        pieces += 1;
+    }
+    assert!(found == wanted && pieces > segments.len(), "{} messages in {pieces} pieces", found.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_read_metrics_at_a_time_and_one_that_leaves_makes_room() {
+    let running = start(config());
+    let telemetry = running.telemetry().clone();
+    tokio::task::spawn_blocking(move || telemetry.force_flush()).await.expect("no panic").expect("collected");
+    let follow = || pb::PullRequest { follow: true, ..request("metrics") };
+    let streams = STREAMS_PER_CONNECTION_MAX as usize;
+    let mut clients = join_all((0..METRICS_READERS_MAX.div_ceil(streams)).map(|_| narrow(&running))).await;
+    let mut pulls = Vec::new();
+    for n in 0..METRICS_READERS_MAX {
+        pulls.push(clients[n / streams].pull(follow()).await.expect("there is room").into_inner());
+    }
+    let mut last = client(&running).await;
+    let refused = last.latest("metrics").await.expect_err("no room");
+    assert_eq!(refused.code(), Some(Code::ResourceExhausted), "{refused}");
+    drop(pulls.pop());
+    let latest = until("room", async || last.latest("metrics").await.ok()).await;
+    assert!(!latest.is_empty());
+}
