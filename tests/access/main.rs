@@ -4,6 +4,7 @@
 
 mod api;
 mod credentials;
+mod leases;
 mod matrix;
 mod reach;
 mod reload;

@@ -8,7 +8,6 @@ use opentelemetry::metrics::MeterProvider;
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::{Property, PropertyValue, RpcError, Snapshot, Value, collector, metric, property, rpc, snapshot};
 use telemetry_exporter::client::{Place, view};
-
 use telemetry_exporter::limits::RPC_CALLS_MAX;
 
 use crate::support::{DEADLINE, client, config, drain, messages, start, until, value};
@@ -168,8 +167,11 @@ fn a_callback_that_two_passes_want_at_once_runs_for_both_one_after_the_other() {
 async fn an_rpc_that_hangs_takes_a_few_threads_and_no_other_rpc() {
     let running = start(config());
     let (release, hold) = tokio::sync::watch::channel(false);
+    let entered = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&entered);
     let hang = move |()| {
         let mut hold = hold.clone();
+        counted.fetch_add(1, Ordering::Relaxed);
         async move {
             let _released = hold.wait_for(|released| *released).await;
             Ok(1)
@@ -182,17 +184,36 @@ async fn an_rpc_that_hangs_takes_a_few_threads_and_no_other_rpc() {
         calls.push(tokio::spawn(async move { client.call("hanging_rpc", "null").await }));
     }
     let client = client(&running).await;
-    // Once all of them are in, one more is refused; until then it would be one of them, which must not be.
-    let refused = until("the refusal", async || {
-        let call = tokio::time::timeout(Duration::from_millis(200), client.call("hanging_rpc", "null")).await;
-        call.ok().map(|answer| answer.expect_err("it is full").to_string())
-    });
-    let refused = refused.await;
+    until("all calls", async || (entered.load(Ordering::Relaxed) == RPC_CALLS_MAX).then_some(())).await;
+    let refused = client.call("hanging_rpc", "null").await.expect_err("it is full").to_string();
     assert_eq!(refused, "RESOURCE_EXHAUSTED: 4 calls of it are running: \"hanging_rpc\" was not started");
     assert_eq!(client.call("good_rpc", "4").await.expect("the others answer"), "8");
     release.send_replace(true);
     for call in calls {
-        let answer = call.await.expect("no panic");
-        assert!(answer.is_ok() || answer.is_err_and(|error| error.code() == Some(tonic::Code::ResourceExhausted)));
+        assert_eq!(call.await.expect("no panic").expect("it was let go"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_caller_has_gone_is_ended_and_leaves_its_room() {
+    let running = start(config());
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    // Each call keeps a sender until it is dropped: nobody ever answers it.
+    let hang = move |()| {
+        let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+        let _told = begun.send(dropped);
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok(1)
+        }
+    };
+    running.telemetry().rpc("left_rpc", hang).expect("declared");
+    for _ in 0..2 * RPC_CALLS_MAX {
+        let client = client(&running).await;
+        let call = tokio::spawn(async move { client.call("left_rpc", "null").await });
+        let dropped = begins.recv().await.expect("the call begins");
+        call.abort();
+        tokio::time::timeout(DEADLINE, dropped).await.expect("the call is ended").expect_err("it is dropped");
     }
 }

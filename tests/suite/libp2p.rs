@@ -114,7 +114,9 @@ async fn a_swarm_with_streams_of_its_own_serves_by_their_control() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_are_opened_all_at_once_are_all_served() {
-    let running = start(config());
+    let mut config = config();
+    config.limits.connections_per_client = config.limits.connections;
+    let running = start(config);
     let address = serve(&running).await;
     let control = connected(&address, Keypair::generate_ed25519()).await;
     let asked = (0..32).map(|_| async {
