@@ -19,7 +19,7 @@ use libp2p_stream::Control;
 /// ```
 /// use libp2p::swarm::NetworkBehaviour;
 /// use libp2p::{SwarmBuilder, noise, tcp, yamux};
-/// use telemetry_exporter::{Config, swarm};
+/// use telemetry_exporter::{Config, Policy, swarm};
 ///
 /// #[derive(NetworkBehaviour)]
 /// struct Behaviour {
@@ -36,7 +36,8 @@ use libp2p_stream::Control;
 ///     .build();
 /// swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
 ///
-/// let telemetry = telemetry_exporter::start(Config { listen: None, ..Config::default() })?; // over libp2p alone
+/// let access = Policy::peers(["12D3KooWAvsfQ5vze4UdA7PmUGvb65LTto8MpzYp3ohMyv7MBo3S"]); // who may
+/// let telemetry = telemetry_exporter::start(Config { listen: None, access, ..Config::default() })?; // over libp2p alone
 /// telemetry.serve_behaviour(&swarm.behaviour().telemetry)?;
 /// // … the program polls its swarm as ever: while let Some(event) = swarm.next().await { … }
 /// telemetry.stop()?;
