@@ -158,6 +158,9 @@ impl Config {
         if self.tls.is_some() && !cfg!(feature = "tls") {
             return Err(StartError::Setting("tls: wanted the feature `tls` of telemetry-exporter".to_owned()));
         }
+        if self.unix.is_some() && !cfg!(unix) {
+            return Err(StartError::Setting("unix: this system has no Unix sockets".to_owned()));
+        }
         self.streams.validate().map_err(|text| StartError::Setting(format!("streams.{text}")))?;
         for name in self.bounds.names() {
             if name.is_empty() || name.trim_end_matches('*').len() + 1 < name.len() || name.trim_end_matches('*').contains('*') {

@@ -1,8 +1,8 @@
 //! The files of certificates and tokens, which are read again when they change.
 
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
@@ -23,8 +23,8 @@ pub struct Credentials {
     seen: Mutex<Vec<Seen>>,
 }
 
-/// What tells that a file has changed: when it was written, and its size. None where it is not there.
-type Seen = Option<(SystemTime, u64)>;
+/// What tells that a file has changed. None where it is not there.
+type Seen = Option<[i128; 4]>;
 
 impl Credentials {
     /// # Errors
@@ -63,19 +63,29 @@ impl Credentials {
     /// Reads all files anew.
     ///
     /// # Errors
-    /// What cannot be read, or is not as wanted; what was before holds then.
+    /// What cannot be read, or is not as wanted; all that was before holds then.
     pub fn reload(&self) -> Result<(), String> {
-        let read = self.rules.reload().map_err(|text| format!("access: {text}"));
-        #[cfg(feature = "tls")]
-        let read = match &self.tls {
-            Some(tls) => read.and(tls.reload().map_err(|text| format!("tls: {text}"))),
-            None => read,
-        };
-        reloaded(if read.is_ok() { Reload::Taken } else { Reload::Failed });
-        read
+        let mut seen = self.seen.lock(); // one at a time, so that the last to read is the last to be taken
+        let now = look(&self.files); // before they are read, so that no change falls in between
+        let taken = self.read_and_take();
+        reloaded(if taken.is_ok() { Reload::Taken } else { Reload::Failed });
+        if taken.is_ok() {
+            *seen = now;
+        }
+        taken
     }
 
-    /// Reads the files anew when they change, until the task is ended.
+    fn read_and_take(&self) -> Result<(), String> {
+        let secrets = self.rules.read().map_err(|text| format!("access: {text}"))?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tls.take(tls.read().map_err(|text| format!("tls: {text}"))?);
+        }
+        self.rules.take(secrets);
+        Ok(())
+    }
+
+    /// Reads the files anew when they change, until the task is ended; again and again where they cannot be read.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(RELOAD_EVERY).await;
@@ -84,9 +94,8 @@ impl Credentials {
             }
             let credentials = Arc::clone(&self);
             let _ended_with_the_runtime = tokio::task::spawn_blocking(move || {
-                let now = look(&credentials.files);
-                let before = std::mem::replace(&mut *credentials.seen.lock(), now.clone());
-                if before != now {
+                let seen = credentials.seen.lock().clone();
+                if seen != look(&credentials.files) {
                     let _counted = credentials.reload();
                 }
             })
@@ -105,9 +114,20 @@ fn files(config: &Config) -> Vec<PathBuf> {
 }
 
 fn look(files: &[PathBuf]) -> Vec<Seen> {
-    let seen = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    files.iter().map(seen).collect()
+    files.iter().map(|path| std::fs::metadata(path).ok().map(seen)).collect()
+}
+
+/// What tells that a file has changed: another takes its place, which may be as old and as long.
+#[cfg(unix)]
+fn seen(metadata: Metadata) -> [i128; 4] {
+    use std::os::unix::fs::MetadataExt;
+    let ctime_ns = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    [metadata.dev().into(), metadata.ino().into(), ctime_ns, metadata.len().into()]
+}
+
+/// What tells that a file has changed.
+#[cfg(not(unix))]
+fn seen(metadata: Metadata) -> [i128; 4] {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    [modified.map_or(0, |since| since.as_nanos() as i128), metadata.len().into(), 0, 0]
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use telemetry_core::SwitchedOn;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Client;
 use crate::own::LEASES;
@@ -77,6 +78,7 @@ impl Leases {
 
     /// Runs this as often as the leases of this name want, where that is more often than it is done anyway; until the task is ended.
     pub async fn drive(self: Arc<Self>, name: &str, anyway: Duration, run: impl Fn() + Clone + Send + 'static) {
+        let mut last: Option<Instant> = None;
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable(); // before the look, so that no change falls in between
@@ -84,11 +86,13 @@ impl Leases {
                 changed.await;
                 continue;
             };
-            let began = tokio::time::Instant::now();
-            let _ended_with_the_runtime = tokio::task::spawn_blocking(run.clone()).await;
+            let due = last.map_or_else(Instant::now, |last| last + every);
             tokio::select! {
-                () = tokio::time::sleep_until(began + every) => {}
-                () = changed => tokio::time::sleep_until(began + crate::limits::LEASE_EVERY_MIN).await,
+                () = sleep_until(due) => {
+                    last = Some(Instant::now());
+                    let _ended_with_the_runtime = tokio::task::spawn_blocking(run.clone()).await;
+                }
+                () = changed => {} // what is due may be so earlier, or later
             }
         }
     }
@@ -127,20 +131,32 @@ mod tests {
         assert_eq!(leases.every("peers"), None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_leased_runs_as_often_as_it_is_wanted_and_only_then() {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        let leases = Leases::new(2, 2);
-        let driving = Arc::clone(&leases).drive("metrics", Duration::from_secs(60), || _ = RUNS.fetch_add(1, Ordering::Relaxed));
-        let driving = tokio::spawn(driving);
-        let no_more_often = leases.take(client("a"), "metrics", Duration::from_secs(90), None).expect("room");
-        tokio::task::yield_now().await;
-        assert_eq!(RUNS.load(Ordering::Relaxed), 0);
-        let lease = leases.take(client("a"), "metrics", Duration::from_millis(1), None).expect("room");
-        while RUNS.load(Ordering::Relaxed) < 3 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let (leases, runs) = (Leases::new(9, 9), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&runs);
+        let count = move || _ = counted.fetch_add(1, Ordering::Relaxed);
+        let driving = tokio::spawn(Arc::clone(&leases).drive("metrics", Duration::from_secs(60), count));
+        let take = |name: &str, s| leases.take(client("a"), name, Duration::from_secs(s), None).expect("room");
+        let within = async |s: u64| {
+            let before = runs.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(s * 1_000 + 500)).await;
+            runs.load(Ordering::Relaxed) - before
+        };
+        let _no_more_often = take("metrics", 90);
+        assert_eq!(within(300).await, 0);
+        let slow = take("metrics", 10);
+        assert_eq!(within(40).await, 5, "at once, and each ten seconds");
+        for _ in 0..100 {
+            drop(take("other", 1));
+            tokio::time::sleep(Duration::from_millis(95)).await;
         }
-        drop((lease, no_more_often));
+        assert_eq!(within(0).await, 0, "others that come and go change nothing");
+        assert!((5..=6).contains(&runs.load(Ordering::Relaxed)));
+        let fast = take("metrics", 1);
+        assert!((9..=11).contains(&within(10).await));
+        drop((slow, fast));
+        assert_eq!(within(300).await, 0);
         driving.abort();
     }
 }

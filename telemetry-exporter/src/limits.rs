@@ -126,7 +126,7 @@ pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// counted in `telemetry_requests_refused`.
 pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
 
-/// Clients whose rate is known. While all of them have sent something within a second, requests of further ones are refused, and counted in
+/// Clients whose rate is known: those whose requests of a second are not all there again. While there are so many, requests of further ones are refused, and counted in
 /// `telemetry_requests_refused`.
 pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 
@@ -167,6 +167,9 @@ pub const TOKENS_MAX: usize = 256;
 
 /// Bytes of a file of tokens at most.
 pub const TOKENS_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of a file of certificates or of a key at most.
+pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Letters of a token at least: 22 of 64 are 132 bits.
 pub const TOKEN_LETTERS_MIN: usize = 22;

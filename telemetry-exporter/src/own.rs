@@ -16,8 +16,8 @@ pub enum Refusal {
     ExpiredToken,
     /// The peer is not on the list, or nothing that this transport shows would be.
     NotListed,
-    /// The request is for a host of another name: a web page that was led here.
-    Host,
+    /// It may be a web page that asks, which a browser of somebody who may shows.
+    Page,
     /// More requests in a second than one client may send.
     Rate,
     /// Too many connections.

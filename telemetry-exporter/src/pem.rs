@@ -23,7 +23,11 @@ pub fn wrong(path: &Path, error: &dyn std::fmt::Display) -> String {
 /// # Errors
 /// A file that cannot be read, or is no PEM.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    certificates_in(path, &read(path)?)
+}
+
+fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(|error| wrong(path, &error))?;
     if found.is_empty() {
         return Err(wrong(path, &"no certificate in PEM"));
@@ -36,8 +40,16 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 /// # Errors
 /// As [`certificates`], and what is no authority.
 pub fn roots(path: &Path) -> Result<RootCertStore, String> {
+    roots_in(path, &read(path)?)
+}
+
+/// The authorities of what a file has.
+///
+/// # Errors
+/// What is no PEM, or no authority.
+pub fn roots_in(path: &Path, pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in certificates_in(path, pem)? {
         roots.add(certificate).map_err(|error| wrong(path, &error))?;
     }
     Ok(roots)
@@ -48,5 +60,13 @@ pub fn roots(path: &Path) -> Result<RootCertStore, String> {
 /// # Errors
 /// A file that cannot be read, or has none.
 pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| wrong(path, &error))
+    key_in(path, &read(path)?)
+}
+
+/// The key of what a file has.
+///
+/// # Errors
+/// What is no PEM, or no key.
+pub fn key_in(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| wrong(path, &error))
 }

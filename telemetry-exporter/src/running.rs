@@ -109,6 +109,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let builder = Telemetry::builder();
     let registry = Arc::clone(builder.registry());
     registry.validate().map_err(StartError::Declare)?;
+    config.access.judge_names(&registry).map_err(StartError::Setting)?;
     let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
     let message_bytes_max = streams.metrics().log.options().message_bytes_max;
     let recovery = config.disk.as_ref().map(|disk| {

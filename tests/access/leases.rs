@@ -7,7 +7,7 @@ use std::time::Duration;
 use telemetry_core::{Declaration, Event};
 use telemetry_exporter::client::{Client, Credentials, PullOptions, Pulled};
 use telemetry_exporter::limits::LEASE_MAX;
-use telemetry_exporter::{Access, Config, Policy, Running, Tokens};
+use telemetry_exporter::{Access, Config, Policy, Running, Tokens, pb};
 use tonic::Code;
 
 use crate::credentials::{Files, RIGHT, WRONG};
@@ -74,6 +74,34 @@ async fn a_lease_ends_with_its_time_with_its_connection_and_with_the_token() {
     running.reload().expect("it can be read");
     let error = tokio::time::timeout(DEADLINE, lease.ended()).await.expect("in time").expect_err("it is withdrawn");
     assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
+    off().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_whose_answer_is_never_read_ends_all_the_same() {
+    let files = Files::new();
+    let running = served(&files);
+    let event: Event<u32> = running.telemetry().event(Declaration::new("lease_unread").on_demand()).expect("declared");
+    let endpoint = format!("http://{}", running.local_addr().expect("it listens"));
+    // Not a byte of an answer has room on its way.
+    let endpoint = tonic::transport::Endpoint::from_shared(endpoint).expect("an address").initial_stream_window_size(0);
+    let grpc = pb::telemetry_client::TelemetryClient::new(endpoint.connect().await.expect("connected"));
+    let ask = |lasts: Duration| {
+        let mut grpc = grpc.clone();
+        let message = pb::LeaseRequest { name: "lease_unread".to_owned(), for_ns: lasts.as_nanos() as u64, ..Default::default() };
+        let mut request = tonic::Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {RIGHT}").parse().expect("a header"));
+        tokio::spawn(async move { grpc.lease(request).await.map(|answer| answer.into_inner()) })
+    };
+    let on = async || until("the lease", async || event.is_on().then_some(())).await;
+    let off = async || until("its end", async || (!event.is_on()).then_some(())).await;
+    let _held = ask(Duration::from_secs(1));
+    on().await;
+    off().await;
+    let _held = ask(Duration::from_secs(600));
+    on().await;
+    files.write("tokens", WRONG);
+    running.reload().expect("it can be read");
     off().await;
 }
 

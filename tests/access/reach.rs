@@ -1,8 +1,12 @@
 //! Where a service may listen, and for whom.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use telemetry_core::RpcError;
 use telemetry_exporter::{Access, Config, Policy, Tokens};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::credentials::Files;
 use crate::support::{config, start};
@@ -47,10 +51,58 @@ async fn this_machine_is_trusted_where_the_program_says_so_and_a_web_page_on_it_
     let (status, answer) = way.http("GET /api/session", &[], "").await.expect("an answer");
     assert!(status == 200 && answer.contains(&running.session().to_string()), "{answer}");
     // The name of a page's own host leads to this machine by then: the browser sends what the page asks for.
+    let asked = async |host: &str, headers: &str| {
+        let mut io = way.open().await.expect("a connection");
+        let text = format!("GET /api/session HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
+        io.write_all(text.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.expect("text");
+        answer
+    };
+    for host in ["rebound.example:4000", "rebound.example", "127.0.0.1.rebound.example", "localhost.rebound.example:4000"] {
+        let answer = asked(host, "").await;
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("another name"), "{host}: {answer}");
+    }
     let (status, answer) = way.http("GET http://rebound.example:4000/api/session", &[], "").await.expect("an answer");
     assert!(status == 403 && answer.contains("another name"), "{answer}");
+    for origin in ["http://evil.example", "null", "http://localhost:4001"] {
+        let answer = asked("localhost:4000", &format!("origin: {origin}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("web page of another host"), "{origin}: {answer}");
+    }
+    let own = asked("localhost:4000", "origin: http://localhost:4000\r\n").await;
+    assert!(own.starts_with("HTTP/1.1 200"), "{own}");
     let ipv6 = way.http("GET http://[::1]:4000/api/session", &[], "").await.expect("an answer");
     assert_eq!(ipv6.0, 200, "{}", ipv6.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_calls_nothing_in_the_words_of_grpc_either() {
+    let running = start(config());
+    let called = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&called);
+    let count = move |()| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, RpcError>(()) }
+    };
+    running.telemetry().rpc("reach_counted", count).expect("declared");
+    let way = Way::Tcp(running.local_addr().expect("it listens"));
+    // What a page may send to any host without being asked whether it may: a message of gRPC is text too.
+    let message = "\0\0\0\0\u{f}\n\rreach_counted";
+    for headers in [&[("content-type", "text/plain")][..], &[("content-type", "application/x-www-form-urlencoded")], &[]] {
+        let (status, answer) = way.http("POST /telemetry.Telemetry/Call", headers, message).await.expect("an answer");
+        assert!(status == 415 && answer.contains("application/grpc"), "{answer}");
+    }
+    assert_eq!(called.load(Ordering::Relaxed), 0);
+    let headers = [("content-type", "application/grpc")];
+    let (status, _) = way.http("POST /telemetry.Telemetry/Call", &headers, message).await.expect("an answer");
+    assert_eq!((status, called.load(Ordering::Relaxed)), (200, 1), "that is what it would have done");
+}
+
+#[test]
+fn what_is_wanted_of_a_metric_alone_is_an_error_that_says_so() {
+    let access = Policy::default().of("telemetry_LEASES", Access::Restricted);
+    let error = refused(Config { access, ..config() });
+    assert_eq!(error, "access of \"telemetry_LEASES\": metrics are read together, wanted access of \"metrics\"");
 }
 
 #[test]
@@ -61,7 +113,7 @@ fn a_key_and_tokens_that_all_may_read_and_files_that_are_none_are_errors_that_sa
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(files.path("server.key"), open.clone()).expect("it is ours");
     let error = refused(with(files.server_tls()));
-    assert!(error.starts_with("tls: ") && error.contains("server.key: every user") && error.contains("644"), "{error}");
+    assert!(error.starts_with("tls: ") && error.contains("server.key: others than its owner") && error.contains("644"), "{error}");
     let mut tls = files.server_tls();
     tls.key = files.path("client.key");
     let error = refused(with(tls.clone()));

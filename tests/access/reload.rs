@@ -23,9 +23,11 @@ async fn a_certificate_that_is_renewed_is_shown_and_one_that_cannot_be_read_chan
     connect().await.expect("connected").session().await.expect("an answer");
     let before = running.local_addr();
     files.write("server.pem", "no certificate");
+    files.write("tokens", WRONG); // as wanted, beside what is not
     let error = running.reload().expect_err("it is none").to_string();
     assert!(error.contains("server.pem: no certificate in PEM"), "{error}");
     connect().await.expect("as before").session().await.expect("an answer");
+    files.write("tokens", RIGHT);
     files.put("server", &files.signed("elsewhere", true));
     // Nobody tells: the files are looked at.
     until("the new certificate", async || connect().await.err()).await;

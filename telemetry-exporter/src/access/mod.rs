@@ -5,11 +5,10 @@
 mod identity;
 mod policy;
 mod rules;
+pub mod secret_file;
 mod tokens;
 
-pub use identity::{Caller, Credential, Identity};
+pub use identity::{Caller, Identity};
 pub use policy::Policy;
 pub use rules::{Denied, Rules};
 pub use tokens::Tokens;
-#[cfg(feature = "tls")]
-pub use tokens::secret_to_others;

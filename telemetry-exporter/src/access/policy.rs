@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use telemetry_core::Access;
+use telemetry_core::{Access, Kind, Registry};
 
 use super::tokens::Tokens;
+use crate::stream::METRICS;
 
 /// Who may ask for what.
 ///
@@ -79,6 +80,20 @@ impl Policy {
         let fitting = self.names.iter().filter(|(of, _)| fits(of));
         // Of a name and how it begins, the name is longer, or it has no star.
         fitting.max_by_key(|(of, _)| (of.trim_end_matches('*').len(), !of.ends_with('*'))).map(|(_, access)| *access)
+    }
+
+    /// Whether what is wanted can be: metrics are read together.
+    ///
+    /// # Errors
+    /// The first name that is a metric's.
+    pub(crate) fn judge_names(&self, registry: &Registry) -> Result<(), String> {
+        for (name, _) in self.names.iter().filter(|(name, _)| !name.ends_with('*')) {
+            let found = registry.find(name).map(|entry| entry.kind());
+            if matches!(found, Some(Kind::Metric(_) | Kind::Collector)) {
+                return Err(format!("access of \"{name}\": metrics are read together, wanted access of \"{METRICS}\""));
+            }
+        }
+        Ok(())
     }
 
     /// # Errors

@@ -51,13 +51,17 @@ impl Rules {
         self.certificates || !self.secrets.read().is_empty()
     }
 
-    /// Reads the tokens anew.
+    /// The tokens as they stand by now.
     ///
     /// # Errors
-    /// Tokens that cannot be read; those before are taken then.
-    pub fn reload(&self) -> Result<(), String> {
-        *self.secrets.write() = Arc::new(self.policy.tokens.read()?);
-        Ok(())
+    /// Tokens that cannot be read.
+    pub fn read(&self) -> Result<Secrets, String> {
+        self.policy.tokens.read()
+    }
+
+    /// These tokens are taken from now on.
+    pub fn take(&self, secrets: Secrets) {
+        *self.secrets.write() = Arc::new(secrets);
     }
 
     /// Who sends a request with these headers.
@@ -241,10 +245,10 @@ mod tests {
         let caller = shown(&rules, Identity::Anonymous, &format!("Bearer {TOKEN}"));
         let path = folder.path().join("tokens");
         std::fs::write(&path, "short").expect("written");
-        rules.reload().expect_err("it is no token");
+        rules.read().err().expect("it is no token");
         assert_eq!(rules.admit(&rules.again(&caller)), Ok(Allowance::Token));
         std::fs::write(&path, "").expect("written");
-        rules.reload().expect("no tokens are none");
+        rules.take(rules.read().expect("no tokens are none"));
         assert!(rules.admit(&rules.again(&caller)).is_err_and(|denied| denied.cause == Refusal::WrongToken));
     }
 }

@@ -1,18 +1,18 @@
 //! Bearer tokens: where they stand, and which one a request shows.
 //!
-//! Invariant: all are compared in constant time, however early a difference is, and no text of ours tells one. Not here: a way to say a
+//! Invariant: which letters of a token are wrong takes no time to tell, and no text of ours tells one; how long one is, is no secret. Not here: a way to say a
 //! token on a command line, where every user of the machine would see it.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use subtle::ConstantTimeEq;
 
 use super::identity::Credential;
+use super::secret_file;
 use crate::limits::{
     TOKEN_DIFFERENT_MIN, TOKEN_HEX_LETTERS_MIN, TOKEN_LETTERS_MAX, TOKEN_LETTERS_MIN, TOKENS_FILE_BYTES_MAX, TOKENS_MAX,
 };
@@ -21,7 +21,7 @@ use crate::limits::{
 ///
 /// A file has one token a line, and behind it what else is known of it: `name=WORD`, who has it, and `until=TIME`, from when on it is refused, such as
 /// `until=2027-01-31T00:00:00Z`. Empty lines, and those that begin with `#`, are passed over. A file that changes is read again within
-/// [`RELOAD_EVERY`](crate::limits::RELOAD_EVERY). On Unix one that every user of the machine may read or write is refused. A variable has one token.
+/// [`RELOAD_EVERY`](crate::limits::RELOAD_EVERY). On Unix one that others than its owner may write, or than its group may read, is refused. A variable has one token.
 ///
 /// A token has at least 128 bits: [`TOKEN_LETTERS_MIN`] letters, digits and `-._~+/=`, or [`TOKEN_HEX_LETTERS_MIN`] where all are hexadecimal.
 /// `telemetry token` makes one.
@@ -74,7 +74,9 @@ impl Tokens {
     pub(super) fn read(&self) -> Result<Secrets, String> {
         let mut all = Vec::new();
         for path in &self.files {
-            let text = read(path).map_err(|why| format!("the tokens of {}: {why}", path.display()))?;
+            let text =
+                secret_file::read(path, TOKENS_FILE_BYTES_MAX).map_err(|why| format!("the tokens of {}: {why}", path.display()))?;
+            let text = String::from_utf8(text).map_err(|_| format!("the tokens of {}: it is no text", path.display()))?;
             for (index, line) in text.lines().enumerate() {
                 let secret =
                     Secret::parse(line).map_err(|why| format!("the tokens of {}: line {}: {why}", path.display(), index + 1))?;
@@ -92,35 +94,6 @@ impl Tokens {
         }
         Ok(Secrets(all.into_iter().map(Arc::new).collect()))
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if metadata.len() > TOKENS_FILE_BYTES_MAX {
-        return Err(format!("it has {} bytes: at most {TOKENS_FILE_BYTES_MAX} are allowed", metadata.len()));
-    }
-    secret_to_others(&metadata)?;
-    fs::read_to_string(path).map_err(|error| error.to_string())
-}
-
-/// Whether a file is kept from those who have nothing to do with it.
-///
-/// # Errors
-/// What its permissions are, and which are wanted.
-#[cfg(unix)]
-pub fn secret_to_others(metadata: &fs::Metadata) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o007 == 0 {
-        return Ok(());
-    }
-    Err(format!("every user of this machine may use it, its mode is {mode:o}: wanted 600 or 640"))
-}
-
-/// Other systems say it in other ways, which are not judged here.
-#[cfg(not(unix))]
-pub fn secret_to_others(_: &fs::Metadata) -> Result<(), String> {
-    Ok(())
 }
 
 /// Whether this may be a token.
@@ -146,7 +119,6 @@ fn judge(token: &[u8]) -> Result<(), String> {
 }
 
 /// One token.
-#[derive(PartialEq, Eq)]
 pub struct Secret {
     token: Box<[u8]>,
     name: String,
@@ -190,7 +162,7 @@ impl Secrets {
         self.0.is_empty()
     }
 
-    /// What the token of a request is. It takes as long for one that is wrong as for one that is right.
+    /// What the token of a request is. It takes as long for one that is wrong as for one that is right of the same length.
     pub fn judge(&self, token: &[u8], now: SystemTime) -> Credential {
         let mut found = None;
         for secret in &self.0 {
@@ -214,6 +186,7 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use super::*;

@@ -9,6 +9,11 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::CliError;
+use crate::access::secret_file;
+use crate::limits::TOKENS_FILE_BYTES_MAX;
+
+/// What is longer is for ever.
+const LASTS_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// Bytes of a token, before they are letters.
 const BYTES: usize = 32;
@@ -22,18 +27,22 @@ pub fn make(path: Option<&Path>, name: Option<&str>, lasts: Option<Duration>, js
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|error| other(format!("the system has no random bytes: {error}")))?;
     let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let until = match lasts.map(|lasts| SystemTime::now().checked_add(lasts)) {
-        Some(None) => return Err(other("--for: it is too long".to_owned())),
-        until => until.flatten().map(|until| humantime::format_rfc3339_seconds(until).to_string()),
-    };
+    if lasts.is_some_and(|lasts| lasts > LASTS_MAX) {
+        return Err(other("--for: wanted at most 100years, or nothing for ever".to_owned()));
+    }
+    let until = lasts.map(|lasts| humantime::format_rfc3339_seconds(SystemTime::now() + lasts).to_string());
     let Some(path) = path else {
         let line = line(&token, name, until.as_deref());
         let told = if json { format!("{}\n", serde_json::json!({ "token": token, "name": name, "until": until })) } else { line };
         return Ok(io::stdout().lock().write_all(told.as_bytes())?);
     };
     let told = |error: io::Error| other(format!("{}: {error}", path.display()));
+    let bytes = if path.exists() { secret_file::read(path, TOKENS_FILE_BYTES_MAX) } else { Ok(Vec::new()) };
+    let bytes = bytes.map_err(|why| other(format!("{}: {why}", path.display())))?;
+    let end = if bytes.last().is_none_or(|last| *last == b'\n') { "" } else { "\n" };
+    let line = format!("{end}{}", line(&token, name, until.as_deref()));
     let mut file = opened(path).map_err(told)?;
-    file.write_all(line(&token, name, until.as_deref()).as_bytes()).and_then(|()| file.sync_all()).map_err(told)
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(told)
 }
 
 /// As a file of tokens has it.

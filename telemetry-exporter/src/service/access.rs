@@ -14,9 +14,9 @@ use tonic::{Code, Status};
 
 use super::Service;
 use super::received::Received;
-use crate::access::{Caller, Denied, Identity};
+use crate::access::{Caller, Denied};
 use crate::admission::{HeldBody, Place};
-use crate::own::{Refusal, allowed, refused};
+use crate::own::{Allowance, Refusal, allowed, refused};
 use crate::stream::{NamedLog, StreamKind};
 
 /// What a request came over.
@@ -48,14 +48,10 @@ pub async fn account(State(service): State<Arc<Service>>, request: Request, next
 pub async fn check(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let Some(over) = request.extensions().get::<Over>().cloned() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let caller = service.rules.caller(over.place.identity.clone(), request.headers());
-    let judged = match service.rules.admit(&caller) {
-        Ok(_) if over.loopback && is_led_here(&service, &caller, &request) => Err(Denied {
-            cause: Refusal::Host,
-            code: Code::PermissionDenied,
-            text: "the request is for a host of another name: wanted an IP address or localhost, or a token".to_owned(),
-        }),
-        judged => judged,
-    };
+    let judged = service.rules.admit(&caller).and_then(|by| match is_of_a_page(&service, by, &over, &request) {
+        Some(text) => Err(Denied { cause: Refusal::Page, code: Code::PermissionDenied, text: text.to_owned() }),
+        None => Ok(by),
+    });
     match judged {
         Ok(by) => {
             allowed(by);
@@ -69,24 +65,38 @@ pub async fn check(State(service): State<Arc<Service>>, mut request: Request, ne
     }
 }
 
-/// Whether a web page may have sent this, which a browser of this machine shows: its host then has a name, which whoever made the page lets
-/// lead to this machine. Who shows a token is no page.
-fn is_led_here(service: &Service, caller: &Caller, request: &Request) -> bool {
-    if service.rules.policy().insecure_public || matches!(caller.credential, crate::access::Credential::Token(_)) {
-        return false;
+/// Whether a web page may have sent this, which a browser of somebody who may shows: what tells. Who shows a token is no page, since a page has none.
+///
+/// A page of another host says so in `Origin`, or asks for nothing that it may read; one whose own host is made to lead to this machine asks for that host.
+fn is_of_a_page(service: &Service, by: Allowance, over: &Over, request: &Request) -> Option<&'static str> {
+    if by == Allowance::Token {
+        return None;
     }
-    if caller.identity == Identity::Certificate {
-        return false;
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| text(header::HOST));
+    if let Some(origin) = text(header::ORIGIN)
+        && origin.split_once("://").map(|(_, of)| of) != host
+    {
+        return Some("the request is of a web page of another host: wanted none, or a token");
     }
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let told = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
-    let Some(host) = authority.or(told) else { return false };
-    let host = match host.rsplit_once(':') {
+    if !over.loopback || by == Allowance::Public && service.rules.policy().insecure_public {
+        return None;
+    }
+    let name = host.map(|host| match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    !(host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost"))
+    });
+    let name = name?.trim_start_matches('[').trim_end_matches(']');
+    let is_here = name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost");
+    (!is_here).then_some("the request is for a host of another name: wanted an IP address or localhost, or a token")
+}
+
+/// Passes on what speaks gRPC: a page may send other words to any host without being asked whether it may.
+pub async fn only_grpc(request: Request, next: Next) -> Response {
+    if is_grpc(&request) {
+        return next.run(request).await;
+    }
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wanted content-type: application/grpc\n").into_response()
 }
 
 /// Whether gRPC is spoken.
@@ -122,29 +132,28 @@ impl Service {
         self.rules.may(caller, "", name, declared).is_ok()
     }
 
-    /// Lets a caller have what has this name.
+    /// Lets a caller have what it asked for by this name, which the program spells so.
     ///
     /// # Errors
     /// Why not; what is disabled is as if it were not there.
-    pub fn let_have(&self, caller: &Caller, kind: &str, name: &str, declared: Option<Access>) -> Result<(), Status> {
+    pub fn let_have(&self, caller: &Caller, kind: &str, asked: &str, name: &str, declared: Option<Access>) -> Result<(), Status> {
         match self.rules.may(caller, kind, name, declared) {
             Ok(_) => Ok(()),
+            // Nor is it counted, as what is not there is not.
+            Err(Denied { cause: Refusal::Disabled, .. }) => Err(Status::not_found(format!("no {kind} is named \"{asked}\""))),
             Err(Denied { cause, code, text }) => {
                 refused(cause);
-                Err(match cause {
-                    Refusal::Disabled => Status::not_found(format!("no {kind} is named \"{name}\"")),
-                    _ => Status::new(code, text),
-                })
+                Err(Status::new(code, text))
             }
         }
     }
 
-    /// Lets a caller have a stream.
+    /// Lets a caller have a stream that it asked for by this name.
     ///
     /// # Errors
     /// As [`let_have`](Self::let_have).
-    pub fn let_read(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
-        self.let_have(caller, "stream", stream.name(), self.declared(stream))
+    pub fn let_read(&self, caller: &Caller, asked: &str, stream: &NamedLog) -> Result<(), Status> {
+        self.let_have(caller, "stream", asked, stream.name(), self.declared(stream))
     }
 
     /// What the declaration of a stream says.
@@ -160,6 +169,6 @@ impl Service {
     /// # Errors
     /// Why not.
     pub fn let_go_on(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
-        self.let_read(&self.rules.again(caller), stream)
+        self.let_read(&self.rules.again(caller), stream.name(), stream)
     }
 }

@@ -111,10 +111,16 @@ async fn call(
         return Ok((StatusCode::UNSUPPORTED_MEDIA_TYPE, text + "\n").into_response());
     }
     let bytes_max = service.places.limits().request_bytes;
-    let Ok(request) = axum::body::to_bytes(body, bytes_max).await else {
-        return Ok(
-            (StatusCode::PAYLOAD_TOO_LARGE, format!("wanted a request of at most {bytes_max} bytes, in time\n")).into_response()
-        );
+    let request = match axum::body::to_bytes(body, bytes_max).await {
+        Ok(request) => request,
+        Err(error) => {
+            let status = Status::from_error(error.into_inner());
+            if status.code() == Code::DeadlineExceeded {
+                return Ok((StatusCode::REQUEST_TIMEOUT, status.message().to_owned() + "\n").into_response());
+            }
+            let text = format!("wanted a request of at most {bytes_max} bytes\n");
+            return Ok((StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
+        }
     };
     let request =
         String::from_utf8(request.into()).map_err(|_| Refused(Code::InvalidArgument, "the request is no text".to_owned()))?;
@@ -154,7 +160,7 @@ impl Wanted {
             stream: name,
             head: true,
             follow: self.follow,
-            latest: self.latest,
+            latest: self.latest && last.is_none(), // a browser that comes again wants what follows
             token: last.or(self.token).unwrap_or_default(),
             since_ns: moment("since", self.since)?,
             until_ns: moment("until", self.until)?,
@@ -258,6 +264,11 @@ fn array(items: impl Stream<Item = Result<Item, Status>> + Send + 'static) -> Re
 
 /// Server-sent events (HTML, section 9.2): a browser that lost its connection asks for what follows the last by its id.
 fn events(items: impl Stream<Item = Result<Item, Status>> + Send + 'static) -> impl IntoResponse {
+    // What follows an error is not told: who comes again asks for it.
+    let items = items.scan(false, |failed, item| {
+        let told = !std::mem::replace(failed, item.is_err());
+        future::ready(told.then_some(item))
+    });
     let event = |item: Result<Item, Status>| {
         let event = match item {
             Ok(Item { is_gap: true, json, token }) => Event::default().event("gap").id(token).data(json),

@@ -15,7 +15,7 @@ use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
-use crate::stream::{Position, Token, TokenError};
+use crate::stream::{METRICS, Position, Token, TokenError};
 
 pub struct Grpc(pub Arc<Service>);
 
@@ -66,9 +66,10 @@ impl Telemetry for Grpc {
     async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
         let caller = caller(&request);
         let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
+        // Ids are counted from 0: to who may not have it, it is as one that is not given.
         let stream = self.0.streams.by_id(stream_id);
+        let stream = stream.filter(|stream| self.0.shows(&caller, stream.name(), self.0.declared(stream)));
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
-        self.0.let_read(&caller, &stream)?;
         let segments = read::segments(&self.0, Arc::clone(&stream), sequence_number_since.into())?;
         Ok(Response::new(Judged::new(segments, &self.0, caller, stream)))
     }
@@ -83,7 +84,7 @@ impl Telemetry for Grpc {
         let (name, session, from) = resumed(name, (!session.is_empty()).then_some(session), from, &token)?;
         let stream = self.0.streams.by_name(&name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
-        self.0.let_read(&caller, &stream)?;
+        self.0.let_read(&caller, &name, &stream)?;
         if latest {
             let latest = read::latest(&self.0, Arc::clone(&stream))?;
             return Ok(Response::new(Judged::new(latest, &self.0, caller, stream)));
@@ -110,7 +111,11 @@ impl Telemetry for Grpc {
     async fn get_catalogue(&self, request: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
         let caller = caller(&request);
         let mut entries = self.0.registry.entries();
-        entries.retain(|entry| self.0.shows(&caller, entry.name(), entry.declaration().access()));
+        entries.retain(|entry| match entry.kind() {
+            // They are read together.
+            Kind::Metric(_) | Kind::Collector => self.0.shows(&caller, METRICS, None),
+            _ => self.0.shows(&caller, entry.name(), entry.declaration().access()),
+        });
         let told = move || entries.iter().map(answers::declaration).collect::<Vec<_>>();
         let mut declarations = tokio::task::spawn_blocking(told).await.map_err(|error| Status::internal(error.to_string()))?;
         declarations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
@@ -126,6 +131,7 @@ impl Telemetry for Grpc {
         let request = request.into_inner();
         let stream = self.0.streams.by_name(&request.name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{}\"", request.name)))?;
+        self.0.let_lease(&caller, &request.name, &stream)?;
         let wanted = Wanted::new(client, caller, stream, &request);
         Ok(Response::new(Box::pin(leased::hold(&self.0, wanted)?)))
     }
@@ -177,7 +183,7 @@ impl Grpc {
         let find = |name: &String| {
             let found = registry.find(name).filter(|entry| entry.kind() == Kind::Property);
             let found = found.ok_or_else(|| Status::not_found(format!("no property is named \"{name}\"")))?;
-            self.0.let_have(caller, "property", found.name(), found.declaration().access())?;
+            self.0.let_have(caller, "property", name, found.name(), found.declaration().access())?;
             Ok::<_, Status>(found)
         };
         let mut found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;

@@ -42,7 +42,7 @@ pub async fn unknown(request: Request) -> Response {
 }
 
 async fn scrape(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
-    if let Err(status) = service.let_have(&caller, "stream", METRICS, None) {
+    if let Err(status) = service.let_have(&caller, "stream", METRICS, METRICS, None) {
         return refuse(false, status.code(), status.message().to_owned());
     }
     let wanted = Exposition::accepted(texts(&headers, header::ACCEPT));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures::Stream;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use telemetry_core::Access;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
@@ -35,16 +35,15 @@ impl Wanted {
     }
 }
 
-/// Holds a lease as long as the answer is open.
+/// Holds a lease as long as the answer is open, whether or not that is read.
 ///
 /// # Errors
-/// UNAUTHENTICATED or PERMISSION_DENIED for who is not listed, INVALID_ARGUMENT for what cannot be, RESOURCE_EXHAUSTED for one too many.
+/// INVALID_ARGUMENT for what cannot be, RESOURCE_EXHAUSTED for one too many.
 pub fn hold(
     service: &Arc<Service>,
     wanted: Wanted,
 ) -> Result<impl Stream<Item = Result<pb::LeaseResponse, Status>> + Send + use<>, Status> {
     let Wanted { client, caller, stream, every, lasts } = wanted;
-    service.let_lease(&caller, &stream)?;
     let name = stream.name().to_owned();
     let wrong = |text: String| Err(Status::invalid_argument(text));
     if lasts > LEASE_MAX {
@@ -71,14 +70,17 @@ pub fn hold(
     let from = pb::Position { sequence: end.sequence, offset: end.offset };
     let granted = pb::LeaseResponse { name, until_ns, session: service.session.to_string(), from: Some(from) };
     let held = Held { service: Arc::clone(service), caller, stream, until: Instant::now() + lasts, _lease: lease };
-    Ok(stream::unfold((Some(granted), held), |(granted, held)| async move {
-        match granted {
-            Some(granted) => Some((Ok(granted), (None, held))),
-            None => held.ended().await.map(|status| (Err(status), (None, held))),
-        }
-    }))
+    // In a task of its own, since an answer that is not read is not asked for its end.
+    let mut holding = JoinSet::new();
+    holding.spawn(async move { held.ended().await });
+    let ends = stream::unfold(holding, |mut holding| async move {
+        let ended = holding.join_next().await?;
+        ended.unwrap_or_default().map(|status| (Err(status), holding))
+    });
+    Ok(stream::iter([Ok(granted)]).chain(ends))
 }
 
+/// A lease, and what it ends with.
 struct Held {
     service: Arc<Service>,
     caller: Caller,
@@ -88,8 +90,8 @@ struct Held {
 }
 
 impl Held {
-    /// How the lease ends: with its time, with the telemetry, or since its holder is not listed any more.
-    async fn ended(&self) -> Option<Status> {
+    /// Waits for the end of the lease: with its time, with the telemetry, or since its holder is not listed any more.
+    async fn ended(self) -> Option<Status> {
         let mut stopping = self.service.stopping.clone();
         loop {
             let judged = Instant::now() + JUDGED_EVERY;
@@ -98,7 +100,8 @@ impl Held {
                     if Instant::now() >= self.until {
                         return None;
                     }
-                    if let Err(status) = self.service.let_lease(&self.service.rules.again(&self.caller), &self.stream) {
+                    let caller = self.service.rules.again(&self.caller);
+                    if let Err(status) = self.service.let_lease(&caller, self.stream.name(), &self.stream) {
                         return Some(status);
                     }
                 }
@@ -109,9 +112,12 @@ impl Held {
 }
 
 impl Service {
-    /// Lets a caller lease a stream: who is listed, and may read it.
-    fn let_lease(&self, caller: &Caller, stream: &NamedLog) -> Result<(), Status> {
-        self.let_read(caller, stream)?;
+    /// Lets a caller lease a stream that it asked for by this name: who is listed, and may read it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn let_lease(&self, caller: &Caller, asked: &str, stream: &NamedLog) -> Result<(), Status> {
+        self.let_read(caller, asked, stream)?;
         let judged = self.rules.judge(caller, Access::Restricted, || format!("a lease of \"{}\"", stream.name()));
         judged.map(drop).map_err(|denied| {
             refused(denied.cause);

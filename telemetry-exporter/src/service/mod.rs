@@ -23,7 +23,7 @@ use crate::admission::{Limits, Places, Rates};
 use crate::export::StreamExporter;
 use crate::leases::Leases;
 use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX};
-use crate::pb::telemetry_server::TelemetryServer;
+use crate::pb::telemetry_server::{SERVICE_NAME, TelemetryServer};
 use crate::stream::Streams;
 
 pub use access::Over;
@@ -102,7 +102,8 @@ impl Service {
     /// All routes. Each connection adds what it is, [`Over`], to its requests.
     pub fn router(self: &Arc<Self>) -> axum::Router {
         let grpc = TelemetryServer::new(grpc::Grpc(Arc::clone(self))).max_decoding_message_size(self.places.limits().request_bytes);
-        let routes = tonic::service::Routes::new(grpc).into_axum_router();
+        let routes = axum::Router::new().route_service(&format!("/{}/{{*method}}", SERVICE_NAME), grpc);
+        let routes = routes.layer(axum::middleware::from_fn(access::only_grpc));
         let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
         let routes = routes.merge(http::metrics(Arc::clone(self))).merge(api::routes(Arc::clone(self))).fallback(http::unknown);
         let account = axum::middleware::from_fn_with_state(Arc::clone(self), access::account);

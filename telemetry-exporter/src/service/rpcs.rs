@@ -50,7 +50,7 @@ impl Rpcs {
 pub async fn call(service: &Arc<Service>, caller: &Caller, name: &str, json: String) -> Result<String, Status> {
     let found = service.registry.find(name).filter(|entry| entry.as_rpc().is_some());
     let Some(entry) = found else { return Err(Status::not_found(format!("no rpc is named \"{name}\""))) };
-    service.let_have(caller, "rpc", entry.name(), entry.declaration().access())?;
+    service.let_have(caller, "rpc", name, entry.name(), entry.declaration().access())?;
     let deadline = service.places.limits().rpc_deadline;
     let permits = service.rpcs.admit(entry.name()).map_err(|why| {
         refused(Refusal::Rpcs);

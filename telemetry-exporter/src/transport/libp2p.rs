@@ -69,11 +69,11 @@ pub async fn accept(mut incoming: Incoming, service: Arc<Service>, connections: 
     }
 }
 
-/// Whom the limits count a peer as. An id costs nothing to make, so who is not listed is as all that come from its address.
+/// Whom the limits count a peer as. An id costs nothing to make, so who is not listed is as all that come from its address, or from where nobody tells.
 fn client(service: &Service, identity: &Identity, remote: Option<IpAddr>) -> Client {
     match (identity, remote) {
-        (identity, Some(remote)) if service.rules.listed(&Caller::of(identity.clone())).is_none() => Client::of(remote),
-        (Identity::Peer(peer), _) => Client::Peer(peer.clone()),
-        _ => Client::Local,
+        (Identity::Peer(peer), _) if service.rules.listed(&Caller::of(identity.clone())).is_some() => Client::Peer(peer.clone()),
+        (_, Some(remote)) => Client::of(remote),
+        (_, None) => Client::Peer(String::new()), // all of them
     }
 }

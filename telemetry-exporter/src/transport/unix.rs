@@ -1,8 +1,8 @@
 //! Connections over a Unix socket: a file whose permissions say who may connect.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,26 +51,33 @@ pub fn listen(path: &Path) -> Result<Listener, StartError> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket")));
         }
-        Ok(_) if StdStream::connect(path).is_ok() => return Err(failed(io::ErrorKind::AddrInUse.into())),
-        _ => {}
+        // Where nobody listens it is told so; whatever else is told, somebody may.
+        Ok(_) => match StdStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(failed(error)),
+            Ok(_) => return Err(failed(io::ErrorKind::AddrInUse.into())),
+        },
+        Err(_) => {}
     }
-    // Under another name until its permissions are set: by its own nobody else ever reaches it.
+    // In a folder of its own until its permissions are set: nobody else ever reaches it without them.
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".{}", std::process::id()));
     let aside = PathBuf::from(aside);
-    let _none_was_there = fs::remove_file(&aside);
-    let bound = StdListener::bind(&aside).and_then(|socket| {
-        fs::set_permissions(&aside, Permissions::from_mode(MODE))?;
-        let found = fs::symlink_metadata(&aside)?;
-        fs::rename(&aside, path)?;
-        socket.set_nonblocking(true)?;
-        Ok((socket, (found.dev(), found.ino())))
-    });
-    let (socket, inode) = bound.map_err(|error| {
-        let _none_is_there = fs::remove_file(&aside);
-        failed(error)
-    })?;
+    let bound = bind(&aside, path);
+    let _removed = fs::remove_dir_all(&aside);
+    let (socket, inode) = bound.map_err(failed)?;
     Ok(Listener { socket: Some(socket), file: File { path: path.to_owned(), inode } })
+}
+
+fn bind(aside: &Path, path: &Path) -> io::Result<(StdListener, (u64, u64))> {
+    DirBuilder::new().mode(0o700).create(aside)?;
+    let inside = aside.join("s");
+    let socket = StdListener::bind(&inside)?;
+    fs::set_permissions(&inside, Permissions::from_mode(MODE))?;
+    let found = fs::symlink_metadata(&inside)?;
+    fs::rename(&inside, path)?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, (found.dev(), found.ino())))
 }
 
 impl Listener {
