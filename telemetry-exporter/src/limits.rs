@@ -101,9 +101,13 @@ pub const THINNED_BYTES_MAX: usize = 4 << 20;
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// Connections at a time, on all transports together, unless the settings say otherwise. A further one takes the place of that which asks
-/// nothing and has done so the longest; where all ask something it is closed, and counted in `telemetry_requests_refused`.
+/// Connections at a time, on all transports together, unless the settings say otherwise. A further one takes the place of one that asks nothing, or does not take
+/// what it asked for, and has done so the longest, or else of one of a [`CROWD`]; otherwise it is closed, and counted in `telemetry_requests_refused`.
 pub const CONNECTIONS_MAX: usize = 64;
+
+/// How many times as many connections as another a client must have that makes room for it, where all of them ask something: its newest is closed, and
+/// counted in `telemetry_connections_ended`.
+pub const CROWD: usize = 4;
 
 /// The same of one client: an address, a peer, or all who come over a Unix socket. Following all streams of a program of some hundred takes so many.
 pub const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
@@ -111,6 +115,12 @@ pub const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
 /// Connections at a time that have not said yet what they speak, unless the settings say otherwise. The oldest of the client that has most of
 /// them is closed beyond it, and counted in `telemetry_connections_ended`.
 pub const CONNECTIONS_WAITING_MAX: usize = 64;
+
+/// Connections over TCP that the system keeps until they are accepted, where it lets so many. It tells the clients of further ones to try again, a second later.
+pub const ACCEPT_BACKLOG: i32 = 1 << 10;
+
+/// Bytes that are read of one connection before others have their turn: some hundred of the smallest frames.
+pub const TURN_BYTES: usize = 4 << 10;
 
 /// How long a connection may ask nothing, unless the settings say otherwise. It is closed then, and counted in `telemetry_connections_ended`.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(5 * 60);
@@ -130,12 +140,16 @@ pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
 /// `telemetry_requests_refused`.
 pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 
-/// Bytes of answers that wait to be read, of all clients together, unless the settings say otherwise. Beyond it what is large waits with being made, and the
-/// connection that reads the slowest is closed where that was for [`SLOW_AFTER`], and counted in `telemetry_connections_ended`.
+/// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together, unless the settings say otherwise. Beyond it what is large waits
+/// with being made, and the connections whose bytes wait the longest are closed where that was for [`SLOW_AFTER`], or where there are a quarter as many bytes again; they are
+/// counted in `telemetry_connections_ended`.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// How long a piece has waited to be read of a connection that is slow.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// How long nothing was read of a connection that makes room for another, though something waits to be.
+pub const UNREAD_AFTER: Duration = Duration::from_millis(100);
 
 /// Bytes of an answer that are made whatever waits to be read.
 pub const ANSWER_BYTES_SMALL: usize = 16 << 10;

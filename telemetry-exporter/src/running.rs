@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use parking_lot::{Mutex, ReentrantMutex};
-use telemetry_core::{Access, Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
+use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -275,6 +275,8 @@ impl Running {
     /// [`insecure_public`](crate::Policy::insecure_public) does not say that this is wanted on a network.
     #[cfg(feature = "libp2p")]
     pub fn serve_libp2p(&self, mut control: libp2p_stream::Control) -> Result<(), StartError> {
+        use telemetry_core::Access;
+
         use crate::transport::libp2p;
         if self.service.ending.load(Ordering::Relaxed) {
             return Err(StartError::Stopped);

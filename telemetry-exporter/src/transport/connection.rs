@@ -1,5 +1,6 @@
 //! Serving one connection, whatever carries it, until its other end goes, a limit ends it, or the service stops.
 
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use super::turns::Turns;
 use super::words::{self, Reread, Spoken};
 use super::write_deadline::WriteDeadline;
 use crate::access::Identity;
@@ -104,7 +106,7 @@ impl Connections {
         let Some(place) = self.places.enter(far.client, far.identity) else { return };
         let over = Over { place: Arc::clone(&place), loopback: far.loopback };
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(over)));
-        let io = TokioIo::new(WriteDeadline::new(io, limits.progress_deadline, || ended(Ending::Stalled)));
+        let io = TokioIo::new(WriteDeadline::new(Turns::new(io), limits.progress_deadline, || ended(Ending::Stalled)));
         match spoken {
             Spoken::Http1 => {
                 let mut builder = http1::Builder::new();
@@ -128,13 +130,15 @@ impl Connections {
         }
     }
 
-    async fn watch(&self, connection: impl GracefulConnection, place: &Place) {
+    async fn watch(&self, connection: impl GracefulConnection<Error = hyper::Error>, place: &Place) {
         let watched = match self.graceful.lock().as_ref() {
             Some(graceful) => graceful.watch(connection),
             None => return, // it came when the service stopped
         };
         tokio::select! {
-            _gone = watched => {} // how the other end left is not for us to judge
+            gone = watched => if let Some(cause) = gone.err().and_then(|error| cause(&error)) {
+                ended(cause);
+            },
             () = place.ended() => {}
         }
     }
@@ -156,4 +160,13 @@ impl Connections {
             }
         }
     }
+}
+
+/// Why it was ended, if it was; how the other end left is not for us to judge.
+fn cause(error: &hyper::Error) -> Option<Ending> {
+    if error.is_timeout() {
+        return Some(Ending::Handshake);
+    }
+    let refused = error.source().and_then(|source| source.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_library);
+    (refused || error.is_parse()).then_some(Ending::Protocol)
 }

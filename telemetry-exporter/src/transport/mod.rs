@@ -2,6 +2,7 @@
 
 #[cfg(feature = "libp2p")]
 mod bandwidth;
+mod turns;
 mod words;
 mod write_deadline;
 #[cfg(feature = "tls")]
