@@ -151,8 +151,7 @@ mod tests {
             drop(take("other", 1));
             tokio::time::sleep(Duration::from_millis(95)).await;
         }
-        assert_eq!(within(0).await, 0, "others that come and go change nothing");
-        assert!((5..=6).contains(&runs.load(Ordering::Relaxed)));
+        assert_eq!(runs.load(Ordering::Relaxed), 6, "others that come and go change nothing");
         let fast = take("metrics", 1);
         assert!((9..=11).contains(&within(10).await));
         drop((slow, fast));

@@ -101,16 +101,26 @@ pub const THINNED_BYTES_MAX: usize = 4 << 20;
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// Connections at a time, on all transports together, unless the settings say otherwise. A further one takes the place of that which asks
-/// nothing and has done so the longest; where all ask something it is closed, and counted in `telemetry_requests_refused`.
+/// Connections at a time, on all transports together, unless the settings say otherwise. A further one takes the place of one that asks nothing, or does not take
+/// what it asked for, and has done so the longest, or else of one of a [`CROWD`]; otherwise it is closed, and counted in `telemetry_requests_refused`.
 pub const CONNECTIONS_MAX: usize = 64;
+
+/// How many times as many connections as another a client must have that makes room for it, where all of them ask something: its newest is closed, and
+/// counted in `telemetry_connections_ended`.
+pub const CROWD: usize = 4;
 
 /// The same of one client: an address, a peer, or all who come over a Unix socket. Following all streams of a program of some hundred takes so many.
 pub const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
 
 /// Connections at a time that have not said yet what they speak, unless the settings say otherwise. The oldest of the client that has most of
 /// them is closed beyond it, and counted in `telemetry_connections_ended`.
-pub const CONNECTIONS_WAITING_MAX: usize = 64;
+pub const CONNECTIONS_WAITING_MAX: usize = 256;
+
+/// Connections over TCP that the system keeps until they are accepted, where it lets so many. It tells the clients of further ones to try again, a second later.
+pub const ACCEPT_BACKLOG: i32 = 1 << 10;
+
+/// Bytes that are read of one connection before others have their turn: some hundred of the smallest frames.
+pub const TURN_BYTES: usize = 4 << 10;
 
 /// How long a connection may ask nothing, unless the settings say otherwise. It is closed then, and counted in `telemetry_connections_ended`.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(5 * 60);
@@ -130,12 +140,28 @@ pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
 /// `telemetry_requests_refused`.
 pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 
-/// Bytes of answers that wait to be read, of all clients together, unless the settings say otherwise. Beyond it what is large waits with being made, and the
-/// connection that reads the slowest is closed where that was for [`SLOW_AFTER`], and counted in `telemetry_connections_ended`.
+/// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together, unless the settings say otherwise. Beyond it what is large waits
+/// with being made, and the connections whose bytes wait the longest are closed where that was for [`SLOW_AFTER`], or where there are a quarter as many bytes again; they are
+/// counted in `telemetry_connections_ended`.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// How long a piece has waited to be read of a connection that is slow.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a client is remembered of which a connection was ended that did not take what it asked for: those who did come first meanwhile.
+pub const MARKED_FOR: Duration = Duration::from_secs(10);
+
+/// Bytes that the answer of an rpc is taken to have until it is known.
+pub const RPC_ANSWER_BYTES: usize = 256 << 10;
+
+/// How long a connection waits for a place where all are taken. It is closed then, and counted in `telemetry_requests_refused`.
+pub const PLACE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Bytes that the system holds of a TCP connection beyond what it may send now.
+pub const UNSENT_BYTES_MAX: u32 = 128 << 10;
+
+/// How long nothing was read of a connection that makes room for another, though something waits to be.
+pub const UNREAD_AFTER: Duration = Duration::from_millis(100);
 
 /// Bytes of an answer that are made whatever waits to be read.
 pub const ANSWER_BYTES_SMALL: usize = 16 << 10;
@@ -269,7 +295,10 @@ pub const IDENTITY_BYTES_MAX: u64 = 4 << 10;
 /// Streams that peers have opened and that wait to be taken. A further one is closed, and counted in `telemetry_requests_refused`.
 pub const INBOUND_STREAMS_MAX: usize = 64;
 
-/// Passes over observed functions and properties that clients may have running at a time. A further request waits.
+/// Scrapes of `/metrics` at a time. A further one waits.
+pub const SCRAPES_MAX: usize = 2;
+
+/// Passes over properties that clients may have running at a time. A further request waits.
 pub const EVALUATIONS_MAX: usize = 4;
 
 /// Calls of one rpc at a time, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`: an rpc

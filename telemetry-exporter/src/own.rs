@@ -74,11 +74,13 @@ pub static LEASES: Gauge;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Labels)]
 #[label(name = "cause")]
 pub enum Ending {
-    /// Its first words did not come in time, or made room for those of others.
+    /// Its first words, or the head of a request, did not come in time, or made room for those of others.
     Handshake,
     /// TLS did not come about.
     Tls,
-    /// It asked nothing for too long, or made room for another that does.
+    /// What came is not as the protocol has it, or is a flood.
+    Protocol,
+    /// It asked nothing for too long, or made room for another.
     Idle,
     /// Its other end read nothing of what waited for it.
     Stalled,

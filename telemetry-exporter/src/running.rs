@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use parking_lot::{Mutex, ReentrantMutex};
-use telemetry_core::{Access, Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
+use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -316,7 +316,7 @@ impl Running {
             return Err(StartError::Stopped);
         }
         let policy = self.service.rules.policy();
-        if policy.whole == Access::Public && !policy.insecure_public {
+        if policy.whole == telemetry_core::Access::Public && !policy.insecure_public {
             let wanted = "wanted an `access` that is restricted to peers; or access.insecure_public, which says that everybody may read all of it";
             return Err(StartError::Setting(format!("libp2p peers are on a network, and access is public: {wanted}")));
         }

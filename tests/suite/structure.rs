@@ -71,6 +71,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry-exporter", &["unsafe "], &[]),
     ("telemetry-macros", &["unsafe "], &["carets.rs"]),
     ("telemetry-exporter", &["TcpListener", "TcpStream", "UnixListener"], &["transport/"]),
+    ("telemetry-exporter", &["socket2::", "h2::"], &["transport/"]),
     ("telemetry-exporter", &["UnixStream"], &["transport/", "client/connect.rs"]),
     (
         "telemetry-exporter",

@@ -1,11 +1,10 @@
-//! The bytes of answers that wait to be read: counted from when they are made until the connection has sent them, or has ended.
+//! The bytes that wait for the other ends of connections: of answers from when they are made until the connection has sent them, and of requests until they are whole.
 //!
 //! An answer is passed on in pieces, which tell by being dropped that they were sent. Where too many bytes of all clients wait, a large answer waits
 //! with being made.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -14,7 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::places::{Open, Place};
+use super::places::{Open, Place, Wait};
 use crate::limits::{ANSWER_BYTES_SMALL, PROGRESS_BYTES};
 
 /// The body of an answer.
@@ -32,6 +31,7 @@ pub struct HeldBody {
 impl HeldBody {
     /// That of a request which is under way until this is dropped.
     pub fn new(inner: Body, open: Open) -> Self {
+        open.place().answered();
         Self { inner, open, rest: Bytes::new(), amount: None, made: 0, waits: None }
     }
 
@@ -68,7 +68,7 @@ impl HeldBody {
         if self.rest.is_empty() {
             self.amount = None;
         }
-        Some(Bytes::from_owner(Piece::new(bytes, Arc::clone(self.open.place()), amount)))
+        Some(Bytes::from_owner(Piece { bytes, _wait: self.open.place().wait(), _amount: amount }))
     }
 }
 
@@ -90,7 +90,9 @@ impl HttpBody for HeldBody {
             Ok(data) if data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
             Ok(data) => {
                 self.made = self.made.saturating_add(data.len());
-                self.amount = Some(Arc::new(Amount::new(data.len(), Arc::clone(self.open.place()))));
+                // What is large was written into memory that grew by doubling.
+                let taken = if data.len() > PROGRESS_BYTES { 2 * data.len() } else { data.len() };
+                self.amount = Some(Arc::new(Amount::new(taken, Arc::clone(self.open.place()))));
                 self.rest = data;
                 Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece))))
             }
@@ -107,44 +109,50 @@ impl HttpBody for HeldBody {
     }
 }
 
-/// Bytes that wait, all pieces of which share one memory.
-struct Amount {
+/// Bytes that wait for the other end of a connection.
+pub struct Amount {
     bytes: usize,
     place: Arc<Place>,
 }
 
+/// Room for what is made next, of so many bytes: it counts as held until what is given is dropped. What is small has room at once; a larger one waits until
+/// there is.
+pub async fn room(place: &Arc<Place>, bytes: usize) -> Amount {
+    let places = &place.places;
+    loop {
+        let mut room = std::pin::pin!(places.room.notified());
+        room.as_mut().enable(); // before the look, so that nothing falls in between
+        if bytes <= ANSWER_BYTES_SMALL || places.press() {
+            return Amount::new(bytes, Arc::clone(place));
+        }
+        room.await;
+    }
+}
+
 impl Amount {
-    fn new(bytes: usize, place: Arc<Place>) -> Self {
-        place.places.held.fetch_add(bytes, Ordering::Relaxed);
+    pub fn new(bytes: usize, place: Arc<Place>) -> Self {
+        place.places.hold(&place, bytes);
         Self { bytes, place }
+    }
+
+    /// So many more.
+    pub fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.place.places.hold(&self.place, bytes);
     }
 }
 
 impl Drop for Amount {
     fn drop(&mut self) {
-        let places = &self.place.places;
-        let before = places.held.fetch_sub(self.bytes, Ordering::Relaxed);
-        if before >= places.limits().held_bytes {
-            places.room.notify_waiters();
-        }
+        self.place.places.release(&self.place, self.bytes);
     }
 }
 
-/// A piece that waits to be read.
+/// A piece that waits to be read. All pieces of an answer share one memory.
 struct Piece {
     bytes: Bytes,
-    id: u64,
-    place: Arc<Place>,
+    _wait: Wait,
     _amount: Option<Arc<Amount>>,
-}
-
-impl Piece {
-    fn new(bytes: Bytes, place: Arc<Place>, amount: Option<Arc<Amount>>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        place.piece(id);
-        Self { bytes, id, place, _amount: amount }
-    }
 }
 
 impl AsRef<[u8]> for Piece {
@@ -153,15 +161,10 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-impl Drop for Piece {
-    fn drop(&mut self) {
-        self.place.piece_read(self.id);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use futures::StreamExt;
@@ -189,15 +192,15 @@ mod tests {
         let held = || places.held.load(Ordering::Relaxed);
         let pieces = [next(&mut body).await, next(&mut body).await, next(&mut body).await];
         assert_eq!(pieces.each_ref().map(Bytes::len), [PROGRESS_BYTES, PROGRESS_BYTES, 1]);
-        assert_eq!(held(), 2 * PROGRESS_BYTES + 1);
+        assert_eq!(held(), 2 * (2 * PROGRESS_BYTES + 1), "with the memory that it was made in");
         let [first, second, third] = pieces;
         drop((first, third));
-        assert_eq!(held(), 2 * PROGRESS_BYTES + 1, "they share their memory");
+        assert_eq!(held(), 2 * (2 * PROGRESS_BYTES + 1), "they share their memory");
         drop(second);
         assert_eq!(held(), 0);
         let piece = next(&mut body).await;
         drop(body);
-        assert_eq!(held(), 2 * PROGRESS_BYTES + 1);
+        assert_eq!(held(), 2 * (2 * PROGRESS_BYTES + 1));
         drop(piece);
         assert_eq!(held(), 0);
     }

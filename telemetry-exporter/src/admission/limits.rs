@@ -17,8 +17,8 @@ use crate::limits;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time, on all transports together: [`CONNECTIONS_MAX`](limits::CONNECTIONS_MAX). Where all are taken, the one that asks nothing and has
-    /// done so the longest makes room.
+    /// Connections at a time, on all transports together: [`CONNECTIONS_MAX`](limits::CONNECTIONS_MAX). Where all are taken, one that asks nothing or does
+    /// not take what it asked for makes room, or one of a [`CROWD`](limits::CROWD).
     pub connections: usize,
     /// Connections at a time of one client: [`CONNECTIONS_PER_CLIENT_MAX`](limits::CONNECTIONS_PER_CLIENT_MAX).
     ///
@@ -40,8 +40,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Bytes of one request: [`REQUEST_BYTES_MAX`](limits::REQUEST_BYTES_MAX).
     pub request_bytes: usize,
-    /// Bytes of answers that wait to be read, of all clients together: [`HELD_BYTES_MAX`](limits::HELD_BYTES_MAX). The connection that reads the slowest is ended
-    /// beyond it; answers of at most [`ANSWER_BYTES_SMALL`](limits::ANSWER_BYTES_SMALL) bytes are sent all the same.
+    /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together: [`HELD_BYTES_MAX`](limits::HELD_BYTES_MAX). The connections
+    /// that are the slowest are ended beyond it; answers of at most [`ANSWER_BYTES_SMALL`](limits::ANSWER_BYTES_SMALL) bytes are sent all the same.
     pub held_bytes: usize,
     /// How long one property may take: [`CALLBACK_DEADLINE`].
     pub property_deadline: Duration,

@@ -8,8 +8,8 @@ mod places;
 mod rate;
 mod waiting;
 
-pub use held::HeldBody;
+pub use held::{Amount, HeldBody, room};
 pub use limits::Limits;
-pub use places::{Client, Place, Places};
+pub use places::{Client, Place, Places, Wait};
 pub use rate::Rates;
 pub use waiting::Waiting;

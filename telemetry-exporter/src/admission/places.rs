@@ -2,7 +2,11 @@
 //!
 //! Invariant: there are never more than the limits say, and a place that is dropped is free at once. One that is told to end is ended by who serves
 //! it, which drops it.
+//!
+//! Who asks and reads what it asked for does not make room for one more of a crowd. What waits for the other end tells who does not: an answer to be
+//! read, or a request that is not whole.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +18,7 @@ use tokio::sync::Notify;
 
 use super::limits::Limits;
 use crate::access::Identity;
-use crate::limits::SLOW_AFTER;
+use crate::limits::{CLIENTS_REMEMBERED_MAX, CROWD, MARKED_FOR, PLACE_WITHIN, SLOW_AFTER, UNREAD_AFTER};
 use crate::own::{Ending, Refusal, ended, refused};
 
 /// Whom a limit counts as one.
@@ -23,6 +27,7 @@ pub enum Client {
     /// An address, of version 6 without the half that its holder may choose.
     Address(IpAddr),
     /// A libp2p peer.
+    #[cfg_attr(not(feature = "libp2p"), allow(dead_code))]
     Peer(String),
     /// Who comes over a Unix socket.
     Local,
@@ -47,6 +52,8 @@ pub struct Places {
     /// Told when bytes were read, or a connection has ended.
     pub(super) room: Notify,
     taken: Mutex<Taken>,
+    /// Clients of which a connection was ended that did not take what it asked for, and when.
+    unread: Mutex<HashMap<Client, Instant>>,
 }
 
 #[derive(Default)]
@@ -66,11 +73,16 @@ pub struct Place {
     pub identity: Identity,
     /// Requests that are under way.
     open: AtomicUsize,
+    /// Whether it was given an answer.
+    is_answered: AtomicBool,
     /// Milliseconds after the beginning: when the last request ended.
     idle_since: AtomicU64,
-    /// Pieces of answers that wait to be read, the oldest first, each with when it was made, in milliseconds after the beginning.
+    /// Bytes of it that wait for the other end.
+    held: AtomicUsize,
+    /// What waits for the other end, the oldest first: pieces of answers that are not read, and requests that are not whole. Each with since when, in
+    /// milliseconds after the beginning.
     waiting: Mutex<BTreeMap<u64, u64>>,
-    /// When a piece was read, or when pieces began to wait.
+    /// When something ended to wait, or when the first began.
     progress: AtomicU64,
     is_ended: AtomicBool,
     end: Notify,
@@ -79,12 +91,30 @@ pub struct Place {
 impl Places {
     pub fn new(limits: Limits) -> Arc<Self> {
         let (held, room, taken) = (AtomicUsize::new(0), Notify::new(), Mutex::default());
-        Arc::new(Self { limits, began: Instant::now(), held, room, taken })
+        Arc::new(Self { limits, began: Instant::now(), held, room, taken, unread: Mutex::default() })
     }
 
     /// The settings.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// A place for a connection of this client, as soon as there is one; none where there is none in time, which is counted.
+    pub async fn enter_soon(self: &Arc<Self>, client: Client, identity: Identity) -> Option<Arc<Place>> {
+        let until = tokio::time::Instant::now() + PLACE_WITHIN;
+        loop {
+            let mut room = std::pin::pin!(self.room.notified());
+            room.as_mut().enable(); // before the look, so that nothing falls in between
+            if let Some(place) = self.enter(client.clone(), identity.clone()) {
+                return Some(place);
+            }
+            if tokio::time::Instant::now() >= until {
+                refused(Refusal::Connections);
+                return None;
+            }
+            // Others may be slow by then.
+            let _sooner = tokio::time::timeout(UNREAD_AFTER / 4, room).await;
+        }
     }
 
     /// A place for a connection of this client; none where all are taken by others that ask something.
@@ -94,19 +124,70 @@ impl Places {
         let is_own_full = own >= self.limits.connections_per_client;
         if is_own_full || taken.places.len() >= self.limits.connections {
             let places: Vec<_> = taken.places.values().filter_map(Weak::upgrade).collect();
-            let idle = places.iter().filter(|place| place.is_idle() && (!is_own_full || place.client == client));
-            let Some(oldest) = idle.min_by_key(|place| place.idle_since.load(Ordering::Relaxed)).cloned() else {
+            let makes_room = match is_own_full {
+                true => self.longest_idle(places.iter().filter(|place| place.client == client)),
+                // Who lately did not take what it asked for makes room for who did, and has none made for it.
+                false if self.is_marked(&client) => None,
+                false => {
+                    let marked = places.iter().filter(|place| self.is_marked(&place.client)).min_by_key(|place| place.id);
+                    marked.or_else(|| self.longest_quiet(&places)).or_else(|| crowded(&taken, &places, own))
+                }
+            };
+            let Some(place) = makes_room.cloned() else {
                 drop(taken); // the last of `places` may be dropped here, and wants the lock
-                refused(Refusal::Connections);
                 return None;
             };
-            oldest.leave(&mut taken);
-            oldest.end(Ending::Idle);
+            place.leave(&mut taken);
+            place.end(Ending::Idle);
             let place = self.take(&mut taken, client, identity);
             drop(taken);
             return Some(place);
         }
         Some(self.take(&mut taken, client, identity))
+    }
+
+    /// Whether a connection of this client was ended lately that did not take what it asked for.
+    pub fn is_marked(&self, client: &Client) -> bool {
+        self.unread.lock().get(client).is_some_and(|since| since.elapsed() < MARKED_FOR)
+    }
+
+    fn mark(&self, client: &Client) {
+        let mut unread = self.unread.lock();
+        if unread.len() >= CLIENTS_REMEMBERED_MAX {
+            unread.retain(|_, since| since.elapsed() < MARKED_FOR);
+        }
+        if unread.len() < CLIENTS_REMEMBERED_MAX {
+            unread.insert(client.clone(), Instant::now());
+        }
+    }
+
+    /// Of the places of one client the one that asks nothing, or does not take what it asked for and is slow, and has done so the longest.
+    fn longest_idle<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>>) -> Option<&'a Arc<Place>> {
+        let quiet = places.filter_map(|place| place.quiet_since().map(|since| (since, place)));
+        let idle = quiet.filter(|(since, place)| place.is_idle() || self.is_slow(*since));
+        idle.min_by_key(|(since, _)| *since).map(|(_, place)| place)
+    }
+
+    /// Of those that ask nothing, do not take what they asked for or wait for their first answer, the one that has done so the longest, of the client that
+    /// has most of them. Who took an answer just now is none.
+    fn longest_quiet<'a>(&self, places: &'a [Arc<Place>]) -> Option<&'a Arc<Place>> {
+        let quiet = places.iter().filter_map(|place| place.quiet_since().map(|since| (since, place)));
+        let quiet: Vec<_> = quiet.filter(|(since, place)| self.is_least_loss(place, *since)).collect();
+        let mut clients: HashMap<&Client, usize> = HashMap::new();
+        quiet.iter().for_each(|(_, place)| *clients.entry(&place.client).or_default() += 1);
+        let of = |place: &Place| clients.get(&place.client).copied();
+        quiet.iter().min_by_key(|(since, place)| (Reverse(of(place)), *since)).map(|(_, place)| *place)
+    }
+
+    /// Whether one that is quiet since then may be ended: it never took an answer, or has not for a while.
+    fn is_least_loss(&self, place: &Place, since_ms: u64) -> bool {
+        let after = if place.oldest().is_some() { UNREAD_AFTER } else { SLOW_AFTER };
+        !place.is_answered.load(Ordering::Relaxed) || self.now_ms().saturating_sub(since_ms) >= after.as_millis() as u64
+    }
+
+    /// Whether that was a while ago, in milliseconds after the beginning.
+    fn is_slow(&self, since_ms: u64) -> bool {
+        self.now_ms().saturating_sub(since_ms) >= SLOW_AFTER.as_millis() as u64
     }
 
     fn take(self: &Arc<Self>, taken: &mut Taken, client: Client, identity: Identity) -> Arc<Place> {
@@ -120,7 +201,9 @@ impl Places {
             client,
             identity,
             open: AtomicUsize::new(0),
+            is_answered: AtomicBool::new(false),
             idle_since: AtomicU64::new(now_ms),
+            held: AtomicUsize::new(0),
             waiting: Mutex::default(),
             progress: AtomicU64::new(now_ms),
             is_ended: AtomicBool::new(false),
@@ -152,21 +235,56 @@ impl Places {
         self.press();
     }
 
-    /// Whether an answer may be made: where too many bytes wait, the connection that reads the slowest is ended, if it is slow.
+    /// Whether an answer may be made. Where too many bytes wait, the connections whose bytes have done so the longest are ended: those that are slow, and
+    /// where there are a quarter as many again, whoever it is.
     pub(super) fn press(&self) -> bool {
-        if self.held.load(Ordering::Relaxed) < self.limits.held_bytes {
+        let (held, most) = (self.held.load(Ordering::Relaxed), self.limits.held_bytes);
+        if held < most {
             return true;
         }
-        let now_ms = self.now_ms();
         let all = self.all();
-        let oldest = all.iter().filter_map(|place| place.oldest().map(|since| (since, place))).min_by_key(|(since, _)| *since);
-        if let Some((since, place)) = oldest
-            && now_ms.saturating_sub(since) >= SLOW_AFTER.as_millis() as u64
-        {
+        let ending = all.iter().filter(|place| place.is_ended.load(Ordering::Relaxed));
+        let mut left = held.saturating_sub(ending.map(|place| place.held.load(Ordering::Relaxed)).sum());
+        let mut waiting: Vec<_> = all.iter().filter_map(|place| place.oldest().map(|since| (since, place))).collect();
+        waiting.sort_by_key(|(since, _)| *since);
+        for (since, place) in waiting {
+            if left < most || !self.is_slow(since) && left < most.saturating_add(most / 4) {
+                break;
+            }
+            left = left.saturating_sub(place.held.load(Ordering::Relaxed));
             place.end(Ending::Slow);
         }
         false
     }
+
+    /// So many bytes more wait for the other end of this place.
+    pub(super) fn hold(&self, place: &Place, bytes: usize) {
+        place.held.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) >= self.limits.held_bytes.saturating_add(self.limits.held_bytes / 4) {
+            self.press();
+        }
+    }
+
+    /// So many wait no longer.
+    pub(super) fn release(&self, place: &Place, bytes: usize) {
+        place.held.fetch_sub(bytes, Ordering::Relaxed);
+        if self.held.fetch_sub(bytes, Ordering::Relaxed) >= self.limits.held_bytes {
+            self.room.notify_waiters();
+        }
+    }
+}
+
+impl Taken {
+    fn of(&self, client: &Client) -> usize {
+        self.clients.get(client).copied().unwrap_or(0)
+    }
+}
+
+/// The newest place of the client that has most of them, where that has a crowd beside one who has `own`.
+fn crowded<'a>(taken: &Taken, places: &'a [Arc<Place>], own: usize) -> Option<&'a Arc<Place>> {
+    let newest = places.iter().max_by_key(|place| (taken.of(&place.client), place.id))?;
+    (taken.of(&newest.client) >= CROWD * (own + 1)).then_some(newest)
 }
 
 impl Place {
@@ -180,7 +298,7 @@ impl Place {
         self.open.load(Ordering::Relaxed) == 0 && !self.is_ended.load(Ordering::Relaxed)
     }
 
-    /// When the oldest piece was made that waits to be read.
+    /// When what has waited the longest for the other end began to.
     fn oldest(&self) -> Option<u64> {
         if self.is_ended.load(Ordering::Relaxed) {
             return None;
@@ -188,25 +306,41 @@ impl Place {
         self.waiting.lock().first_key_value().map(|(_, since)| *since)
     }
 
-    /// A piece begins to wait.
-    pub(super) fn piece(&self, id: u64) {
+    /// Since when it asks nothing, does not take what it asked for, or waits for its first answer; none where it does none of these.
+    fn quiet_since(&self) -> Option<u64> {
+        if self.oldest().is_some() {
+            return Some(self.progress.load(Ordering::Relaxed));
+        }
+        let is_quiet = self.is_idle() || !self.is_answered.load(Ordering::Relaxed);
+        is_quiet.then(|| self.idle_since.load(Ordering::Relaxed))
+    }
+
+    /// It is given an answer.
+    pub(super) fn answered(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Something begins to wait for the other end, until what is given is dropped.
+    pub fn wait(self: &Arc<Self>) -> Wait {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let now_ms = self.places.now_ms();
         let mut waiting = self.waiting.lock();
         if waiting.is_empty() {
             self.progress.store(now_ms, Ordering::Relaxed);
         }
         waiting.insert(id, now_ms);
-    }
-
-    /// That piece was read.
-    pub(super) fn piece_read(&self, id: u64) {
-        self.waiting.lock().remove(&id);
-        self.progress.store(self.places.now_ms(), Ordering::Relaxed);
+        drop(waiting);
+        Wait { id, place: Arc::clone(self) }
     }
 
     /// Tells who serves it to end it.
     fn end(&self, cause: Ending) {
+        let waits = !self.waiting.lock().is_empty();
         if !self.is_ended.swap(true, Ordering::Relaxed) {
+            if waits {
+                self.places.mark(&self.client);
+            }
             ended(cause);
             self.end.notify_one();
         }
@@ -235,6 +369,19 @@ impl Drop for Place {
         let places = Arc::clone(&self.places);
         self.leave(&mut places.taken.lock());
         places.room.notify_waiters();
+    }
+}
+
+/// Something that waits for the other end.
+pub struct Wait {
+    id: u64,
+    place: Arc<Place>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.place.waiting.lock().remove(&self.id);
+        self.place.progress.store(self.place.places.now_ms(), Ordering::Relaxed);
     }
 }
 
@@ -267,6 +414,18 @@ mod tests {
         Client::of(IpAddr::from([192, 0, 2, last]))
     }
 
+    /// A request of one that was answered before.
+    fn asks(place: &Arc<Place>) -> Open {
+        place.answered();
+        place.open()
+    }
+
+    fn passed(places: &Places) {
+        while places.now_ms() < SLOW_AFTER.as_millis() as u64 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn is_told(place: &Place) -> bool {
         place.is_ended.load(Ordering::Relaxed)
     }
@@ -277,10 +436,10 @@ mod tests {
         let enter = |last| places.enter(client(last), Identity::Anonymous);
         let first = enter(1).expect("room");
         let second = enter(1).expect("room");
-        let (_asks, _too) = (first.open(), second.open());
+        let (_asks, _too) = (asks(&first), asks(&second));
         assert!(enter(1).is_none(), "a client has two");
         let third = enter(2).expect("room");
-        let _asks = third.open();
+        let _asks = asks(&third);
         assert!(enter(3).is_none(), "all have three");
         drop((_asks, third));
         assert!(enter(3).is_some(), "a place that is left is free");
@@ -291,16 +450,63 @@ mod tests {
         let places = places(2, 2);
         let enter = |last| places.enter(client(last), Identity::Anonymous);
         let asking = enter(1).expect("room");
-        let open = asking.open();
+        let open = asks(&asking);
         let idle = enter(2).expect("room");
         let new = enter(3).expect("that which asks nothing makes room");
         assert!((is_told(&idle), is_told(&asking), is_told(&new)) == (true, false, false));
-        let _new_asks = new.open();
+        let _new_asks = asks(&new);
         assert!(enter(4).is_none());
         drop(idle); // it has left already
         assert!(enter(4).is_none(), "and frees nothing twice");
         drop(open);
+        assert!(enter(4).is_none(), "it took an answer just now");
+        asking.idle_since.store(0, Ordering::Relaxed);
+        passed(&places);
         assert!(enter(4).is_some() && is_told(&asking));
+    }
+
+    #[test]
+    fn who_does_not_take_what_it_asked_for_makes_room() {
+        let places = places(3, 3);
+        let enter = |last| places.enter(client(last), Identity::Anonymous);
+        let (asking, first, unread) = (enter(1).expect("room"), enter(2).expect("room"), enter(3).expect("room"));
+        let _asks = (asks(&asking), first.open(), asks(&unread), unread.wait());
+        let new = enter(4).expect("who waits for its first answer makes room");
+        assert!((is_told(&asking), is_told(&first), is_told(&unread)) == (false, true, false));
+        let _new_asks = asks(&new);
+        assert!(enter(5).is_none(), "what waits does so just now");
+        unread.progress.store(0, Ordering::Relaxed);
+        passed(&places);
+        assert!(enter(5).is_some() && is_told(&unread));
+    }
+
+    #[test]
+    fn a_crowd_makes_room_for_one_and_not_for_its_like() {
+        let places = places(CROWD + 1, CROWD);
+        let enter = |last| places.enter(client(last), Identity::Anonymous);
+        let crowd: Vec<_> = (0..CROWD).map(|_| enter(1).expect("room")).collect();
+        let other = enter(2).expect("room");
+        let _all_ask: Vec<_> = crowd.iter().chain([&other]).map(asks).collect();
+        assert!(enter(2).is_none(), "it has one already");
+        let new = enter(3).expect("it has none");
+        let _asks = asks(&new);
+        let told: Vec<_> = crowd.iter().map(|place| is_told(place)).collect();
+        assert_eq!((told[..CROWD - 1].contains(&true), told[CROWD - 1], is_told(&other)), (false, true, false));
+        assert!(enter(4).is_none(), "there is no crowd any more");
+    }
+
+    #[test]
+    fn far_too_much_is_ended_at_once_and_no_more_than_that() {
+        let places = Places::new(Limits { held_bytes: 100, ..Limits::default() });
+        let enter = |last| places.enter(client(last), Identity::Anonymous).expect("room");
+        let (one, two, three) = (enter(1), enter(2), enter(3));
+        let _waits = [&one, &two, &three].map(|place| place.wait());
+        places.hold(&one, 60);
+        places.hold(&two, 60);
+        assert!(!is_told(&one) && !is_told(&two), "neither is slow");
+        places.hold(&three, 60);
+        assert!((is_told(&one), is_told(&two), is_told(&three)) == (true, false, false));
+        assert!(!places.press() && !is_told(&two), "what is ended goes in any case");
     }
 
     #[test]
@@ -322,9 +528,7 @@ mod tests {
         fast.waiting.lock().insert(1, u64::MAX);
         assert!(places.press() && !is_told(&slow));
         places.held.store(100, Ordering::Relaxed);
-        while places.now_ms() < SLOW_AFTER.as_millis() as u64 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        passed(&places);
         assert!(!places.press());
         assert!(is_told(&slow) && !is_told(&fast));
     }

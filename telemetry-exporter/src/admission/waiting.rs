@@ -18,7 +18,15 @@ pub struct Waiting {
 #[derive(Default)]
 struct All {
     next: u64,
-    tickets: BTreeMap<u64, (Client, oneshot::Sender<()>)>,
+    tickets: BTreeMap<u64, Waits>,
+}
+
+struct Waits {
+    client: Client,
+    /// Whether it did not take what it asked for lately.
+    is_marked: bool,
+    /// Dropped where it has to make room.
+    _out: oneshot::Sender<()>,
 }
 
 /// One that waits, until this is dropped.
@@ -34,13 +42,13 @@ impl Waiting {
         Arc::new(Self { max, all: Mutex::default() })
     }
 
-    /// One more begins to wait.
-    pub fn enter(self: &Arc<Self>, client: Client) -> Ticket {
+    /// One more begins to wait, of a client that is marked or is not.
+    pub fn enter(self: &Arc<Self>, client: Client, is_marked: bool) -> Ticket {
         let (sender, out) = oneshot::channel();
         let mut all = self.all.lock();
         let id = all.next;
         all.next += 1;
-        all.tickets.insert(id, (client, sender));
+        all.tickets.insert(id, Waits { client, is_marked, _out: sender });
         while all.tickets.len() > self.max {
             let Some(oldest) = all.oldest_of_most() else { break };
             let _told = all.tickets.remove(&oldest); // by its sender, which is dropped
@@ -51,11 +59,13 @@ impl Waiting {
 
 impl All {
     fn oldest_of_most(&self) -> Option<u64> {
-        let mut clients: HashMap<&Client, (usize, u64)> = HashMap::new();
-        for (id, (client, _)) in &self.tickets {
-            clients.entry(client).or_insert((0, *id)).0 += 1;
+        let mut clients: HashMap<&Client, (bool, usize, u64)> = HashMap::new();
+        for (id, Waits { client, is_marked, .. }) in &self.tickets {
+            let entry = clients.entry(client).or_insert((false, 0, *id));
+            (entry.0, entry.1) = (entry.0 | is_marked, entry.1 + 1);
         }
-        clients.into_values().max_by_key(|(count, oldest)| (*count, u64::MAX - oldest)).map(|(_, oldest)| oldest)
+        let first = clients.into_values().max_by_key(|(is_marked, count, oldest)| (*is_marked, *count, u64::MAX - oldest));
+        first.map(|(_, _, oldest)| oldest)
     }
 }
 
@@ -83,7 +93,7 @@ mod tests {
     #[test]
     fn the_oldest_of_the_client_that_has_most_makes_room() {
         let waiting = Waiting::new(4);
-        let enter = |last| waiting.enter(Client::of(IpAddr::from([192, 0, 2, last])));
+        let enter = |last| waiting.enter(Client::of(IpAddr::from([192, 0, 2, last])), false);
         let mut honest = enter(1);
         let mut flood: Vec<_> = (0..20).map(|_| enter(2)).collect();
         let mut out: Vec<_> = flood.iter_mut().map(|ticket| ticket.out().now_or_never().is_some()).collect();
@@ -92,5 +102,8 @@ mod tests {
         assert_eq!(out, [true; 17]);
         drop(flood);
         assert_eq!(waiting.all.lock().tickets.len(), 1);
+        let mut marked = waiting.enter(Client::of(IpAddr::from([192, 0, 2, 3])), true);
+        let _others: Vec<_> = (4..7).map(enter).collect();
+        assert!(marked.out().now_or_never().is_some() && honest.out().now_or_never().is_none(), "who is marked goes first");
     }
 }

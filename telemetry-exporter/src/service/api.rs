@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Request, Status};
 
 use super::Service;
-use super::access::refuse;
+use super::access::{Over, refuse};
 use super::grpc::Grpc;
 use crate::access::Caller;
 use crate::json::{self, Line, moment};
@@ -58,49 +58,49 @@ pub fn routes(service: Arc<Service>) -> Router {
     routes.with_state(service)
 }
 
-/// A request of the gRPC service, of this caller.
-fn asked<T>(caller: Caller, message: T) -> Request<T> {
+/// A request of the gRPC service, of who asks by HTTP.
+fn asked<T>(asking: Asking, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(asking.0.0);
+    request.extensions_mut().insert(asking.1.0);
     request
 }
+
+/// Who asks, and over what.
+type Asking = (Extension<Caller>, Extension<Over>);
 
 async fn session(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(json!({ "session": service.session.to_string() }))
 }
 
-async fn catalogue(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Value>> {
-    let answer = Grpc(service).get_catalogue(asked(caller, pb::GetCatalogueRequest {})).await?;
+async fn catalogue(State(service): State<Arc<Service>>, asking: Asking) -> Answer<Json<Value>> {
+    let answer = Grpc(service).get_catalogue(asked(asking, pb::GetCatalogueRequest {})).await?;
     Ok(Json(answer.into_inner().declarations.iter().map(json::declaration).collect()))
 }
 
-async fn streams(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Value>> {
-    let answer = Grpc(service).get_stream_descriptors(asked(caller, pb::GetStreamDescriptorsRequest {})).await?;
+async fn streams(State(service): State<Arc<Service>>, asking: Asking) -> Answer<Json<Value>> {
+    let answer = Grpc(service).get_stream_descriptors(asked(asking, pb::GetStreamDescriptorsRequest {})).await?;
     Ok(Json(answer.into_inner().stream_descriptors.into_iter().map(json::stream).collect()))
 }
 
-async fn evaluated(service: Arc<Service>, caller: Caller, names: Vec<String>) -> Answer<Vec<Value>> {
-    let answer = Grpc(service).get_properties(asked(caller, pb::GetPropertiesRequest { names })).await?;
+async fn evaluated(service: Arc<Service>, asking: Asking, names: Vec<String>) -> Answer<Vec<Value>> {
+    let answer = Grpc(service).get_properties(asked(asking, pb::GetPropertiesRequest { names })).await?;
     let properties: Vec<_> = answer.into_inner().try_collect().await?;
     Ok(properties.iter().map(json::property).collect())
 }
 
-async fn properties(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>) -> Answer<Json<Vec<Value>>> {
-    Ok(Json(evaluated(service, caller, Vec::new()).await?))
+async fn properties(State(service): State<Arc<Service>>, asking: Asking) -> Answer<Json<Vec<Value>>> {
+    Ok(Json(evaluated(service, asking, Vec::new()).await?))
 }
 
-async fn property(
-    State(service): State<Arc<Service>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Answer<Json<Option<Value>>> {
-    Ok(Json(evaluated(service, caller, vec![name]).await?.pop()))
+async fn property(State(service): State<Arc<Service>>, asking: Asking, Path(name): Path<String>) -> Answer<Json<Option<Value>>> {
+    Ok(Json(evaluated(service, asking, vec![name]).await?.pop()))
 }
 
 /// A call has the word that it is JSON: a page that was led here can send other words to any host, and this one not.
 async fn call(
     State(service): State<Arc<Service>>,
-    Extension(caller): Extension<Caller>,
+    asking: Asking,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -124,7 +124,7 @@ async fn call(
     };
     let request =
         String::from_utf8(request.into()).map_err(|_| Refused(Code::InvalidArgument, "the request is no text".to_owned()))?;
-    let answer = Grpc(service).call(asked(caller, pb::CallRequest { name, json: request })).await?;
+    let answer = Grpc(service).call(asked(asking, pb::CallRequest { name, json: request })).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.into_inner().json).into_response())
 }
 
@@ -172,7 +172,7 @@ impl Wanted {
 
 async fn messages(
     State(service): State<Arc<Service>>,
-    Extension(caller): Extension<Caller>,
+    asking: Asking,
     Path(name): Path<String>,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -182,7 +182,7 @@ async fn messages(
     let as_events = wanted.follow || text(header::ACCEPT).is_some_and(|accept| accept.starts_with("text/event-stream"));
     let last = text(header::HeaderName::from_static("last-event-id")).filter(|last| !last.is_empty()).map(ToOwned::to_owned);
     let request = wanted.request(name, last)?;
-    let answers = Grpc(service).pull(asked(caller, request)).await?.into_inner();
+    let answers = Grpc(service).pull(asked(asking, request)).await?.into_inner();
     let items = answers.map(|answer| answer.and_then(items)).map_ok(|items| stream::iter(items).map(Ok::<_, Status>)).try_flatten();
     Ok(if as_events { events(items).into_response() } else { array(items) })
 }

@@ -13,6 +13,7 @@ use super::leased::{self, Wanted};
 use super::read::{self, Answers, Pull};
 use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
+use crate::admission::Place;
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
 use crate::stream::{METRICS, Position, Token, TokenError};
@@ -64,20 +65,20 @@ impl Telemetry for Grpc {
     type GetStreamStream = Judged<Answers<pb::StreamSegment>>;
 
     async fn get_stream(&self, request: Request<pb::GetStreamRequest>) -> Answered<Self::GetStreamStream> {
-        let caller = caller(&request);
+        let (caller, place) = (caller(&request), place(&request)?);
         let pb::GetStreamRequest { stream_id, sequence_number_since } = request.into_inner();
         // Ids are counted from 0: to who may not have it, it is as one that is not given.
         let stream = self.0.streams.by_id(stream_id);
         let stream = stream.filter(|stream| self.0.shows(&caller, stream.name(), self.0.declared(stream)));
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream has the id {stream_id}")))?;
-        let segments = read::segments(&self.0, Arc::clone(&stream), sequence_number_since.into())?;
+        let segments = read::segments(&self.0, place, Arc::clone(&stream), sequence_number_since.into())?;
         Ok(Response::new(Judged::new(segments, &self.0, caller, stream)))
     }
 
     type PullStream = Judged<Answers<pb::PullResponse>>;
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answered<Self::PullStream> {
-        let caller = caller(&request);
+        let (caller, place) = (caller(&request), place(&request)?);
         let pb::PullRequest { stream: name, session, from, head, follow, latest, token, since_ns, until_ns, every_ns } =
             request.into_inner();
         let from = from.map(|from| Position { sequence: from.sequence, offset: from.offset });
@@ -86,7 +87,7 @@ impl Telemetry for Grpc {
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{name}\"")))?;
         self.0.let_read(&caller, &name, &stream)?;
         if latest {
-            let latest = read::latest(&self.0, Arc::clone(&stream))?;
+            let latest = read::latest(&self.0, place, Arc::clone(&stream))?;
             return Ok(Response::new(Judged::new(latest, &self.0, caller, stream)));
         }
         if every_ns != 0 && stream.id != 0 {
@@ -105,7 +106,7 @@ impl Telemetry for Grpc {
             return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
-        Ok(Response::new(Judged::new(read::pull(&self.0, pull)?, &self.0, caller, stream)))
+        Ok(Response::new(Judged::new(read::pull(&self.0, place, pull)?, &self.0, caller, stream)))
     }
 
     async fn get_catalogue(&self, request: Request<pb::GetCatalogueRequest>) -> Answered<pb::GetCatalogueResponse> {
@@ -125,9 +126,7 @@ impl Telemetry for Grpc {
     type LeaseStream = futures::stream::BoxStream<'static, Result<pb::LeaseResponse, Status>>;
 
     async fn lease(&self, request: Request<pb::LeaseRequest>) -> Answered<Self::LeaseStream> {
-        let caller = caller(&request);
-        let client = request.extensions().get::<Over>().map(|over| over.place.client.clone());
-        let client = client.ok_or_else(|| Status::internal("it came over no connection"))?;
+        let (caller, client) = (caller(&request), place(&request)?.client.clone());
         let request = request.into_inner();
         let stream = self.0.streams.by_name(&request.name);
         let stream = stream.ok_or_else(|| Status::not_found(format!("no stream is named \"{}\"", request.name)))?;
@@ -137,9 +136,9 @@ impl Telemetry for Grpc {
     }
 
     async fn call(&self, request: Request<pb::CallRequest>) -> Answered<pb::CallResponse> {
-        let caller = caller(&request);
+        let (caller, place) = (caller(&request), place(&request)?);
         let pb::CallRequest { name, json } = request.into_inner();
-        let json = rpcs::call(&self.0, &caller, &name, json).await?;
+        let json = rpcs::call(&self.0, &caller, &place, &name, json).await?;
         Ok(Response::new(pb::CallResponse { json }))
     }
 }
@@ -168,6 +167,12 @@ fn resumed(
 fn caller<T>(request: &Request<T>) -> Caller {
     let caller = request.extensions().get::<Caller>().cloned();
     caller.unwrap_or_else(|| Caller::of(Identity::Anonymous))
+}
+
+/// The place of the connection of a request.
+fn place<T>(request: &Request<T>) -> Result<Arc<Place>, Status> {
+    let over = request.extensions().get::<Over>();
+    over.map(|over| Arc::clone(&over.place)).ok_or_else(|| Status::internal("it came over no connection"))
 }
 
 impl Grpc {

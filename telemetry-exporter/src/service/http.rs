@@ -47,7 +47,7 @@ async fn scrape(State(service): State<Arc<Service>>, Extension(caller): Extensio
     }
     let wanted = Exposition::accepted(texts(&headers, header::ACCEPT));
     let gzip = accepts_gzip(texts(&headers, header::ACCEPT_ENCODING));
-    let room = Arc::clone(&service.evaluations).acquire_owned().await;
+    let room = Arc::clone(&service.scrapes).acquire_owned().await;
     let Ok(room) = room else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     service.first_collection().await;
     let exporter = service.exporter.clone();

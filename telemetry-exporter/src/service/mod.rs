@@ -22,7 +22,7 @@ use crate::access::Rules;
 use crate::admission::{Limits, Places, Rates};
 use crate::export::StreamExporter;
 use crate::leases::Leases;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX, SCRAPES_MAX};
 use crate::pb::telemetry_server::{SERVICE_NAME, TelemetryServer};
 use crate::stream::Streams;
 
@@ -49,8 +49,10 @@ pub struct Service {
     /// True from the beginning of a stop on: health says so.
     pub ending: AtomicBool,
     pub rpcs: Rpcs,
-    /// Room for passes over the user's functions.
+    /// Room for passes over properties.
     pub evaluations: Arc<Semaphore>,
+    /// Room for scrapes.
+    pub scrapes: Arc<Semaphore>,
     /// Room for readers of metrics.
     pub metrics_readers: Arc<Semaphore>,
     /// Whether a first collection was asked for.
@@ -81,6 +83,7 @@ impl Service {
             rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
             places: Places::new(limits),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
+            scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
             metrics_readers: Arc::new(Semaphore::new(METRICS_READERS_MAX)),
             asked: AtomicBool::new(false),
         })

@@ -15,7 +15,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Service;
-use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, PIECE_BYTES, RESTORED_BYTES_MAX};
+use crate::admission::{self, Place};
+use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, METRICS_SEGMENT_BYTES, PIECE_BYTES, RESTORED_BYTES_MAX};
 use crate::own::{Refusal, refused};
 use crate::pb::{self, pull_response};
 use crate::stream::{Life, NamedLog, Piece, Position, Reader, Reason, Thinned, Token};
@@ -56,12 +57,20 @@ pub fn room(service: &Service, stream: &NamedLog) -> Result<Option<OwnedSemaphor
 ///
 /// # Errors
 /// As [`room`].
-pub fn segments(service: &Service, stream: Arc<NamedLog>, since: u64) -> Result<Answers<pb::StreamSegment>, Status> {
+pub fn segments(
+    service: &Service,
+    place: Arc<Place>,
+    stream: Arc<NamedLog>,
+    since: u64,
+) -> Result<Answers<pb::StreamSegment>, Status> {
     let room = room(service, &stream)?;
-    let begin = (Position { sequence: since, offset: 0 }, stream, room);
-    Ok(stream::unfold(begin, async |(at, stream, room)| {
+    let begin = (Position { sequence: since, offset: 0 }, stream, room, place);
+    Ok(stream::unfold(begin, async |(at, stream, room, place)| {
+        // That of metrics is made in memory that grows by doubling.
+        let bytes = if stream.id == 0 { 2 * METRICS_SEGMENT_BYTES } else { stream.log.options().segment_bytes };
+        let _room = admission::room(&place, bytes).await;
         let (segment, next) = segment(&stream, at).await?;
-        Some((Ok(segment), (next, stream, room)))
+        Some((Ok(segment), (next, stream, room, place)))
     })
     .boxed())
 }
@@ -101,22 +110,24 @@ async fn segment(stream: &Arc<NamedLog>, mut at: Position) -> Option<(pb::Stream
 ///
 /// # Errors
 /// As [`room`].
-pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Result<Answers<pb::PullResponse>, Status> {
+pub fn latest(service: &Service, place: Arc<Place>, stream: Arc<NamedLog>) -> Result<Answers<pb::PullResponse>, Status> {
     let room = room(service, &stream)?;
     let Some((at, end)) = stream.log.latest() else { return Ok(stream::empty().boxed()) };
     let source = Source::new(Life { session: service.session, stream }, 0);
-    Ok(stream::unfold((source, at, end, room), async |(mut source, at, end, room)| {
+    Ok(stream::unfold((source, at, end, room, place), async |(mut source, at, end, room, place)| {
         if at >= end {
             return None;
         }
+        let bytes = if source.life.stream.id == 0 { PIECE_BYTES } else { end.offset.saturating_sub(at.offset) as usize };
+        let _room = admission::room(&place, bytes.min(PIECE_BYTES)).await;
         let Piece::Data { from, next, data } = source.read(at, true, Some(end), true) else {
             let name = source.life.stream.name();
             let status = Status::aborted(format!("the newest messages of \"{name}\" were dropped meanwhile"));
-            return Some((Err(status), (source, end, end, room)));
+            return Some((Err(status), (source, end, end, room, place)));
         };
         let chunk = (!data.is_empty()).then(|| source.chunk(from, next, data))?;
         source.rest();
-        Some((Ok(chunk), (source, next, end, room)))
+        Some((Ok(chunk), (source, next, end, room, place)))
     })
     .boxed())
 }
@@ -125,7 +136,7 @@ pub fn latest(service: &Service, stream: Arc<NamedLog>) -> Result<Answers<pb::Pu
 ///
 /// # Errors
 /// As [`room`].
-pub fn pull(service: &Service, pull: Pull) -> Result<Answers<pb::PullResponse>, Status> {
+pub fn pull(service: &Service, place: Arc<Place>, pull: Pull) -> Result<Answers<pb::PullResponse>, Status> {
     let Pull { lives, restarted, from, head, follow, until_ns, every_ns } = pull;
     let room = lives.last().map(|life| room(service, &life.stream)).transpose()?.flatten();
     let mut lives = VecDeque::from(lives);
@@ -139,6 +150,7 @@ pub fn pull(service: &Service, pull: Pull) -> Result<Answers<pb::PullResponse>, 
         wants: Wants { head, follow, until_ns, every_ns },
         stopping: service.stopping.clone(),
         is_over: false,
+        place,
         _room: room,
     };
     pulling.end = pulling.wanted_end();
@@ -168,6 +180,8 @@ struct Pulling {
     wants: Wants,
     stopping: watch::Receiver<bool>,
     is_over: bool,
+    /// That of the connection.
+    place: Arc<Place>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -227,7 +241,9 @@ impl Pulling {
         let is_last = self.lives.is_empty();
         let (head, follows) = (self.wants.head || !is_last, self.wants.follow && is_last);
         let is_stopping = self.is_stopping();
+        let room = admission::room(&self.place, PIECE_BYTES).await;
         let piece = self.source.read(self.at, head, self.end, !follows || is_stopping);
+        drop(room); // the piece is counted from when it is passed on, which is before anything else happens
         if !matches!(piece, Piece::End) || !follows || is_stopping {
             return piece;
         }

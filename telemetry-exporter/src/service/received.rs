@@ -1,6 +1,8 @@
-//! The body of a request, which must come within a deadline: who sends a byte a second would have its place for ever.
+//! The body of a request, which must come within a deadline and has so many bytes: who sends a byte a second would have its place for ever, and who goes on sending
+//! would be read for as long. Until it is whole it counts among what waits for the other end.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,17 +12,44 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 
-/// A body that fails with DEADLINE_EXCEEDED when it is not whole by then.
+use crate::admission::{Amount, Place, Wait};
+
+/// Bytes before a message in the body of a gRPC request.
+const HEAD_BYTES: usize = 5;
+
+/// Bytes that one of a request takes where it is gathered: what grows has up to twice the room that it needs.
+const GATHERED: usize = 2;
+
+/// A body that fails with DEADLINE_EXCEEDED when it is not whole by then, and with OUT_OF_RANGE when it is larger than it may be.
 pub struct Received {
     inner: Body,
     deadline: Duration,
+    bytes_max: usize,
+    /// Bytes that may still come.
+    left: usize,
     /// Until when, where it was waited for.
     late: Option<Pin<Box<Sleep>>>,
+    /// As long as it is not whole.
+    coming: Option<(Wait, Amount)>,
 }
 
 impl Received {
-    pub const fn new(inner: Body, deadline: Duration) -> Self {
-        Self { inner, deadline, late: None }
+    /// That of a request of at most so many bytes, on the connection of this place.
+    pub fn new(inner: Body, deadline: Duration, bytes_max: usize, place: &Arc<Place>) -> Self {
+        let coming = (!inner.is_end_stream()).then(|| (place.wait(), Amount::new(0, Arc::clone(place))));
+        Self { inner, deadline, bytes_max, left: bytes_max.saturating_add(HEAD_BYTES), late: None, coming }
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Status> {
+        let Some(left) = self.left.checked_sub(bytes) else {
+            self.coming = None;
+            return Err(Status::out_of_range(format!("the request has more than {} bytes", self.bytes_max)));
+        };
+        self.left = left;
+        if let Some((_, amount)) = &mut self.coming {
+            amount.grow(GATHERED * bytes);
+        }
+        Ok(())
     }
 }
 
@@ -30,12 +59,21 @@ impl HttpBody for Received {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            if let Some(Ok(frame)) = &frame
+                && let Err(status) = self.count(frame.data_ref().map_or(0, Bytes::len))
+            {
+                return Poll::Ready(Some(Err(status)));
+            }
+            if !matches!(frame, Some(Ok(_))) || self.inner.is_end_stream() {
+                self.coming = None;
+            }
             let gone = |error: axum::Error| Status::cancelled(format!("the request broke off: {error}"));
             return Poll::Ready(frame.map(|frame| frame.map_err(gone)));
         }
         let deadline = self.deadline;
         let late = self.late.get_or_insert_with(|| Box::pin(sleep(deadline)));
         std::task::ready!(late.as_mut().poll(context));
+        self.coming = None;
         let text = format!("the request did not come within {deadline:?}");
         Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
     }
@@ -52,11 +90,29 @@ impl HttpBody for Received {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::net::IpAddr;
 
     use futures::StreamExt;
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::access::Identity;
+    use crate::admission::{Client, Limits, Places};
+
+    fn received(inner: Body, deadline: Duration) -> Received {
+        let places = Places::new(Limits::default());
+        let place = places.enter(Client::of(IpAddr::from([192, 0, 2, 1])), Identity::Anonymous).expect("room");
+        Received::new(inner, deadline, 100, &place)
+    }
+
+    #[tokio::test]
+    async fn a_body_of_many_small_parts_fails_beyond_its_bytes() {
+        let part = || Ok::<_, Infallible>(Bytes::from_static(&[0; 5]));
+        let body = |parts| received(Body::from_stream(futures::stream::repeat_with(part).take(parts)), Duration::from_secs(10));
+        assert_eq!(body(21).collect().await.expect("just as many").to_bytes().len(), 100 + HEAD_BYTES);
+        let status = body(22).collect().await.expect_err("more");
+        assert_eq!((status.code(), status.message()), (tonic::Code::OutOfRange, "the request has more than 100 bytes"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_dribbles_fails_at_the_deadline_and_one_that_comes_is_whole() {
@@ -65,14 +121,14 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
         });
-        let body = |bytes| Received::new(Body::from_stream(dribbling.take(bytes)), deadline);
+        let body = |bytes| received(Body::from_stream(dribbling.take(bytes)), deadline);
         assert_eq!(body(9).collect().await.expect("in time").to_bytes().len(), 9);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_fails_at_the_deadline() {
         let silent = futures::stream::pending::<Result<Bytes, Infallible>>();
-        let status = Received::new(Body::from_stream(silent), Duration::from_secs(10)).collect().await.expect_err("late");
+        let status = received(Body::from_stream(silent), Duration::from_secs(10)).collect().await.expect_err("late");
         assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
         assert!(status.message().contains("10s"), "{status}");
     }

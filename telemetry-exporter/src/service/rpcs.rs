@@ -15,7 +15,8 @@ use tonic::Status;
 
 use super::Service;
 use crate::access::Caller;
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::admission::{self, Place};
+use crate::limits::{ANSWER_BYTES_MAX, RPC_ANSWER_BYTES};
 use crate::own::{Refusal, refused};
 
 /// Room for calls: of all rpcs together, and of each.
@@ -47,15 +48,19 @@ impl Rpcs {
 /// # Errors
 /// NOT_FOUND for an unknown name, INVALID_ARGUMENT for JSON that is not as wanted, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED beyond
 /// the limits of rpcs, of calls of one and of [`ANSWER_BYTES_MAX`], INTERNAL for a panic, UNAVAILABLE where nobody serves it, and UNKNOWN for its own failure: each names the rpc.
-pub async fn call(service: &Arc<Service>, caller: &Caller, name: &str, json: String) -> Result<String, Status> {
+pub async fn call(service: &Arc<Service>, caller: &Caller, place: &Arc<Place>, name: &str, json: String) -> Result<String, Status> {
     let found = service.registry.find(name).filter(|entry| entry.as_rpc().is_some());
     let Some(entry) = found else { return Err(Status::not_found(format!("no rpc is named \"{name}\""))) };
     service.let_have(caller, "rpc", name, entry.name(), entry.declaration().access())?;
     let deadline = service.places.limits().rpc_deadline;
-    let permits = service.rpcs.admit(entry.name()).map_err(|why| {
+    let refuse = |why: String| {
         refused(Refusal::Rpcs);
         Status::resource_exhausted(format!("{why}: \"{name}\" was not started"))
-    })?;
+    };
+    let permits = service.rpcs.admit(entry.name()).map_err(refuse)?;
+    // Its answer waits to be read too.
+    let room = timeout(deadline, admission::room(place, RPC_ANSWER_BYTES)).await;
+    let _room = room.map_err(|_elapsed| refuse("too many bytes wait to be read".to_owned()))?;
     let (runtime, called) = (Handle::current(), entry.clone());
     let (waits, gone) = oneshot::channel::<()>();
     let running = tokio::task::spawn_blocking(move || {

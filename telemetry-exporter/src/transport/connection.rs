@@ -1,5 +1,6 @@
 //! Serving one connection, whatever carries it, until its other end goes, a limit ends it, or the service stops.
 
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::fair::Fair;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::words::{self, Reread, Spoken};
@@ -57,41 +59,47 @@ impl Connections {
     pub fn serve(self: &Arc<Self>, io: impl Io, far: Far) {
         let connections = Arc::clone(self);
         tokio::spawn(async move {
-            if let Some((spoken, io)) = connections.begun(far.client.clone(), words::first(io)).await {
-                connections.run(spoken, io, far).await;
+            let begins = async { words::first(io).await.map(|(spoken, io)| (spoken, io, false)) };
+            if let Some((spoken, io, place)) = connections.begun(far.clone(), begins).await {
+                connections.run(spoken, io, place, far.loopback).await;
             }
         });
     }
 
     /// Serves one connection that begins with TLS, in a task of its own.
     #[cfg(feature = "tls")]
-    pub fn serve_tls(self: &Arc<Self>, io: impl Io, tls: Arc<Tls>, mut far: Far) {
+    pub fn serve_tls(self: &Arc<Self>, io: impl Io, tls: Arc<Tls>, far: Far) {
         let connections = Arc::clone(self);
         tokio::spawn(async move {
             let begins = async {
                 let (io, is_known) = tls.accept(io).await.inspect_err(|_| ended(Ending::Tls))?;
-                let (spoken, io) = words::first(io).await?;
-                std::io::Result::Ok((spoken, (io, is_known)))
+                words::first(io).await.map(|(spoken, io)| (spoken, io, is_known))
             };
-            let Some((spoken, (io, is_known))) = connections.begun(far.client.clone(), begins).await else { return };
-            if is_known {
-                far.identity = Identity::Certificate;
+            if let Some((spoken, io, place)) = connections.begun(far.clone(), begins).await {
+                connections.run(spoken, io, place, far.loopback).await;
             }
-            connections.run(spoken, io, far).await;
         });
     }
 
-    /// How a connection begins, unless that takes too long, or must make room for others.
-    async fn begun<IO>(&self, client: Client, begins: impl Future<Output = std::io::Result<(Spoken, IO)>>) -> Option<(Spoken, IO)> {
-        let mut ticket = self.waiting.enter(client);
+    /// What a connection speaks, and its place, unless that takes too long, or must make room for others. It comes with whether a certificate was shown.
+    async fn begun<IO>(
+        &self,
+        Far { client, identity, .. }: Far,
+        begins: impl Future<Output = std::io::Result<(Spoken, IO, bool)>>,
+    ) -> Option<(Spoken, IO, Arc<Place>)> {
+        let mut ticket = self.waiting.enter(client.clone(), self.places.is_marked(&client));
+        let served = async {
+            let Ok(begun) = timeout(self.places.limits().handshake_deadline, begins).await else {
+                ended(Ending::Handshake);
+                return None;
+            };
+            let (spoken, io, is_known) = begun.ok()?;
+            let identity = if is_known { Identity::Certificate } else { identity };
+            let place = self.places.enter_soon(client, identity).await?;
+            Some((spoken, io, place))
+        };
         tokio::select! {
-            begun = timeout(self.places.limits().handshake_deadline, begins) => match begun {
-                Ok(begun) => begun.ok(),
-                Err(_elapsed) => {
-                    ended(Ending::Handshake);
-                    None
-                }
-            },
+            served = served => served,
             () = ticket.out() => {
                 ended(Ending::Handshake);
                 None
@@ -99,12 +107,11 @@ impl Connections {
         }
     }
 
-    async fn run(&self, spoken: Spoken, io: Reread<impl Io>, far: Far) {
+    async fn run(&self, spoken: Spoken, io: Reread<impl Io>, place: Arc<Place>, loopback: bool) {
         let limits = self.places.limits();
-        let Some(place) = self.places.enter(far.client, far.identity) else { return };
-        let over = Over { place: Arc::clone(&place), loopback: far.loopback };
+        let over = Over { place: Arc::clone(&place), loopback };
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(over)));
-        let io = TokioIo::new(WriteDeadline::new(io, limits.progress_deadline, || ended(Ending::Stalled)));
+        let io = TokioIo::new(WriteDeadline::new(Fair::new(io), limits.progress_deadline, || ended(Ending::Stalled)));
         match spoken {
             Spoken::Http1 => {
                 let mut builder = http1::Builder::new();
@@ -128,13 +135,15 @@ impl Connections {
         }
     }
 
-    async fn watch(&self, connection: impl GracefulConnection, place: &Place) {
+    async fn watch(&self, connection: impl GracefulConnection<Error = hyper::Error>, place: &Place) {
         let watched = match self.graceful.lock().as_ref() {
             Some(graceful) => graceful.watch(connection),
             None => return, // it came when the service stopped
         };
         tokio::select! {
-            _gone = watched => {} // how the other end left is not for us to judge
+            gone = watched => if let Some(cause) = gone.err().and_then(|error| cause(&error)) {
+                ended(cause);
+            },
             () = place.ended() => {}
         }
     }
@@ -156,4 +165,13 @@ impl Connections {
             }
         }
     }
+}
+
+/// Why it was ended, if it was; how the other end left is not for us to judge.
+fn cause(error: &hyper::Error) -> Option<Ending> {
+    if error.is_timeout() {
+        return Some(Ending::Handshake);
+    }
+    let refused = error.source().and_then(|source| source.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_library);
+    (refused || error.is_parse()).then_some(Ending::Protocol)
 }

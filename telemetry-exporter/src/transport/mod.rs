@@ -2,6 +2,7 @@
 
 #[cfg(feature = "libp2p")]
 pub mod bandwidth;
+mod fair;
 mod words;
 mod write_deadline;
 #[cfg(feature = "tls")]

@@ -13,6 +13,9 @@ use super::tls::Tls;
 use crate::access::Identity;
 use crate::admission::Client;
 use crate::error::StartError;
+use crate::limits::ACCEPT_BACKLOG;
+#[cfg(target_os = "linux")]
+use crate::limits::UNSENT_BYTES_MAX;
 
 /// The wait after an accept that failed, such as for want of file descriptors.
 pub(super) const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -29,6 +32,7 @@ pub fn listen(addr: SocketAddr) -> Result<Listener, StartError> {
     let failed = |error| StartError::Listen(addr, error);
     let socket = std::net::TcpListener::bind(addr).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
+    socket2::SockRef::from(&socket).listen(ACCEPT_BACKLOG).map_err(failed)?; // it listens already: this is how many may wait
     let local_addr = socket.local_addr().map_err(failed)?;
     Ok(Listener { socket, local_addr })
 }
@@ -63,12 +67,17 @@ pub async fn accept(listener: TcpListener, accept: Accept) {
             Ok((socket, addr)) => accept.serve(socket, addr.ip()),
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
+        // Each has its turn before the next comes, which it might have to make room for; and one that made room has gone by then.
+        tokio::task::yield_now().await;
     }
 }
 
 impl Accept {
     fn serve(&self, socket: TcpStream, addr: IpAddr) {
         let _only_slower = socket.set_nodelay(true);
+        // What the system takes without sending it would look as if it were read.
+        #[cfg(target_os = "linux")]
+        let _only_later = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let loopback = addr.to_canonical().is_loopback();
         let identity = if loopback && self.trust_loopback { Identity::Local } else { Identity::Anonymous };
         let far = Far { client: Client::of(addr), identity, loopback };
