@@ -2,14 +2,17 @@
 //!
 //! Not here: who may have what (`access`), and what a connection is (`transport`).
 
+mod client;
 mod held;
 mod limits;
+mod marks;
 mod places;
 mod rate;
 mod waiting;
 
+pub use client::Client;
 pub use held::{Amount, HeldBody, room};
 pub use limits::Limits;
-pub use places::{Client, Place, Places, Wait};
+pub use places::{Place, Places, Wait};
 pub use rate::Rates;
 pub use waiting::Waiting;

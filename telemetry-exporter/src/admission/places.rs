@@ -8,7 +8,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -16,32 +15,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::client::Client;
 use super::limits::Limits;
+use super::marks::Marks;
 use crate::access::Identity;
-use crate::limits::{CLIENTS_REMEMBERED_MAX, CROWD, MARKED_FOR, PLACE_WITHIN, SLOW_AFTER, UNREAD_AFTER};
+use crate::limits::{CROWD, PLACE_WITHIN, SLOW_AFTER, UNREAD_AFTER};
 use crate::own::{Ending, Refusal, ended, refused};
-
-/// Whom a limit counts as one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Client {
-    /// An address, of version 6 without the half that its holder may choose.
-    Address(IpAddr),
-    /// A libp2p peer.
-    #[cfg_attr(not(feature = "libp2p"), allow(dead_code))]
-    Peer(String),
-    /// Who comes over a Unix socket.
-    Local,
-}
-
-impl Client {
-    /// That of this address.
-    pub fn of(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-            v4 => v4,
-        })
-    }
-}
 
 /// All connections that are served.
 pub struct Places {
@@ -52,8 +31,8 @@ pub struct Places {
     /// Told when bytes were read, or a connection has ended.
     pub(super) room: Notify,
     taken: Mutex<Taken>,
-    /// Clients of which a connection was ended that did not take what it asked for, and when.
-    unread: Mutex<HashMap<Client, Instant>>,
+    /// Clients of which a connection was ended lately that did not take what it asked for.
+    marks: Marks,
 }
 
 #[derive(Default)]
@@ -91,7 +70,7 @@ pub struct Place {
 impl Places {
     pub fn new(limits: Limits) -> Arc<Self> {
         let (held, room, taken) = (AtomicUsize::new(0), Notify::new(), Mutex::default());
-        Arc::new(Self { limits, began: Instant::now(), held, room, taken, unread: Mutex::default() })
+        Arc::new(Self { limits, began: Instant::now(), held, room, taken, marks: Marks::default() })
     }
 
     /// The settings.
@@ -148,17 +127,7 @@ impl Places {
 
     /// Whether a connection of this client was ended lately that did not take what it asked for.
     pub fn is_marked(&self, client: &Client) -> bool {
-        self.unread.lock().get(client).is_some_and(|since| since.elapsed() < MARKED_FOR)
-    }
-
-    fn mark(&self, client: &Client) {
-        let mut unread = self.unread.lock();
-        if unread.len() >= CLIENTS_REMEMBERED_MAX {
-            unread.retain(|_, since| since.elapsed() < MARKED_FOR);
-        }
-        if unread.len() < CLIENTS_REMEMBERED_MAX {
-            unread.insert(client.clone(), Instant::now());
-        }
+        self.marks.has(client, Instant::now())
     }
 
     /// Of the places of one client the one that asks nothing, or does not take what it asked for and is slow, and has done so the longest.
@@ -339,7 +308,7 @@ impl Place {
         let waits = !self.waiting.lock().is_empty();
         if !self.is_ended.swap(true, Ordering::Relaxed) {
             if waits {
-                self.places.mark(&self.client);
+                self.places.marks.set(&self.client, Instant::now());
             }
             ended(cause);
             self.end.notify_one();
@@ -404,6 +373,8 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn places(connections: usize, connections_per_client: usize) -> Arc<Places> {
@@ -507,15 +478,6 @@ mod tests {
         places.hold(&three, 60);
         assert!((is_told(&one), is_told(&two), is_told(&three)) == (true, false, false));
         assert!(!places.press() && !is_told(&two), "what is ended goes in any case");
-    }
-
-    #[test]
-    fn half_of_an_address_of_version_6_is_its_holders() {
-        let of = |text: &str| Client::of(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), client(1));
-        assert_ne!(of("192.0.2.2"), client(1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::places::Client;
+use super::client::Client;
 use crate::limits::CLIENTS_REMEMBERED_MAX;
 
 /// The requests that each client may send at once.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::places::Client;
+use super::client::Client;
 
 /// All connections that wait.
 pub struct Waiting {
