@@ -113,6 +113,34 @@ async fn what_is_asked_for_wrongly_is_told() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_each_message_goes_on_behind_it() {
+    let running = start(config());
+    let event: Event<u64> = running.telemetry().event("api_ids").expect("declared");
+    let log = &running.streams().by_name("api_ids").expect("a stream").log;
+    for number in 0..9 {
+        event.emit(&number);
+        if number % 4 == 3 {
+            log.seal();
+        }
+    }
+    let telemetry = running.telemetry().clone();
+    let collected = tokio::task::spawn_blocking(move || (0..4).try_for_each(|_| telemetry.force_flush()));
+    collected.await.expect("no panic").expect("collected");
+    for (name, count) in [("api_ids", 9), ("metrics", 4)] {
+        let mut events = Events::open(&running, &format!("/api/streams/{name}?follow=true"), "").await;
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(events.next().await);
+        }
+        for (index, (id, _)) in all.iter().enumerate().take(count - 1) {
+            let mut rest = Events::open(&running, &format!("/api/streams/{name}?follow=true"), id).await;
+            let next = rest.next().await;
+            assert!(next == all[index + 1], "{name}: what follows message {index}");
+        }
+    }
+}
+
 /// Server-sent events as they come: the ids and the data.
 struct Events {
     io: Box<dyn crate::ways::Io>,

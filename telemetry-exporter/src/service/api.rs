@@ -22,6 +22,7 @@ use super::Service;
 use super::access::{Over, refuse};
 use super::grpc::Grpc;
 use crate::access::Caller;
+use crate::admission::{Amount, Place};
 use crate::json::{self, Line, moment};
 use crate::limits::KEEP_ALIVE;
 use crate::pb::telemetry_server::Telemetry;
@@ -182,8 +183,9 @@ async fn messages(
     let as_events = wanted.follow || text(header::ACCEPT).is_some_and(|accept| accept.starts_with("text/event-stream"));
     let last = text(header::HeaderName::from_static("last-event-id")).filter(|last| !last.is_empty()).map(ToOwned::to_owned);
     let request = wanted.request(name, last)?;
+    let place = Arc::clone(&asking.1.0.place);
     let answers = Grpc(service).pull(asked(asking, request)).await?.into_inner();
-    let items = answers.map(|answer| answer.and_then(items)).map_ok(|items| stream::iter(items).map(Ok::<_, Status>)).try_flatten();
+    let items = answers.map(move |answer| items(answer?, &place)).map_ok(stream::iter).try_flatten();
     Ok(if as_events { events(items).into_response() } else { array(items) })
 }
 
@@ -194,12 +196,10 @@ struct Item {
     token: String,
 }
 
-/// All of an answer.
-fn items(answer: pb::PullResponse) -> Result<Vec<Item>, Status> {
-    let position = |position: Option<pb::Position>| {
-        let pb::Position { sequence, offset } = position.unwrap_or_default();
-        Position { sequence, offset }
-    };
+/// What an answer has, each made when it is asked for.
+type Items = Box<dyn Iterator<Item = Result<Item, Status>> + Send>;
+
+fn items(answer: pb::PullResponse, place: &Arc<Place>) -> Result<Items, Status> {
     let stream =
         |token: &str| token.parse::<Token>().map(|token| token.stream).map_err(|error| Status::internal(error.to_string()));
     match answer.item {
@@ -213,32 +213,66 @@ fn items(answer: pb::PullResponse) -> Result<Vec<Item>, Status> {
             };
             let places = (position(gap.from), position(gap.to));
             let json = json::gap(&stream(&gap.token)?, &gap.session, places, gap.messages_before, reason);
-            Ok(vec![Item { is_gap: true, json: json.to_string(), token: gap.token }])
+            Ok(Box::new(std::iter::once(Ok(Item { is_gap: true, json: json.to_string(), token: gap.token }))))
         }
-        Some(pull_response::Item::Chunk(chunk)) => {
-            let stream = stream(&chunk.token)?;
-            let session = chunk.session.parse().unwrap_or_default();
-            let (from, next) = (position(chunk.from), position(chunk.next));
-            let mut begins: Vec<_> = chunk.at.iter().copied().map(|at| position(Some(at))).collect();
-            let messages: Vec<_> = frames(&chunk.data).map_while(Result::ok).collect();
-            if begins.is_empty() {
-                let mut at = from;
-                begins.extend(messages.iter().map(|frame| {
-                    let begin = at;
-                    at.offset += (FRAME_HEAD_BYTES + frame.payload.len()) as u64;
-                    begin
-                }));
-            }
-            let ends = begins.iter().copied().skip(1).chain([next]);
-            let item = |((frame, at), end): ((&crate::stream::Frame<'_>, &Position), Position)| {
-                let line = Line::new(&stream, Some((&chunk.session, *at)), frame.time_ns, frame.payload);
-                let json = line.and_then(|line| serde_json::to_string(&line).map_err(|error| error.to_string()));
-                let token = Token { session, stream: stream.clone(), at: end }.to_string();
-                json.map(|json| Item { is_gap: false, json, token }).map_err(Status::internal)
-            };
-            messages.iter().zip(&begins).zip(ends).map(item).collect()
+        Some(pull_response::Item::Chunk(chunk)) => Ok(Box::new(Messages {
+            stream: stream(&chunk.token)?,
+            from: position(chunk.from),
+            next: position(chunk.next),
+            begins: chunk.at.into_iter().map(|at| position(Some(at))).collect::<Vec<_>>().into_iter(),
+            session: chunk.session,
+            read: 0,
+            _held: Amount::new(chunk.data.len(), Arc::clone(place)),
+            data: chunk.data,
+        })),
+        None => Ok(Box::new(std::iter::empty())),
+    }
+}
+
+fn position(position: Option<pb::Position>) -> Position {
+    let pb::Position { sequence, offset } = position.unwrap_or_default();
+    Position { sequence, offset }
+}
+
+/// The messages of a chunk, which counts as held until they are made.
+struct Messages {
+    stream: String,
+    session: String,
+    from: Position,
+    next: Position,
+    /// Where those begin that are not made yet, where that does not follow from the data.
+    begins: std::vec::IntoIter<Position>,
+    data: Bytes,
+    /// Bytes of the data that are made.
+    read: usize,
+    _held: Amount,
+}
+
+impl Messages {
+    /// Where the next message begins.
+    fn at(&self) -> Position {
+        if self.read == self.data.len() {
+            return self.next;
         }
-        None => Ok(Vec::new()),
+        let follows = Position { offset: self.from.offset + self.read as u64, ..self.from };
+        self.begins.as_slice().first().copied().unwrap_or(follows)
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Result<Item, Status>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let data = self.data.slice(self.read..);
+        let frame = frames(&data).next()?.ok()?;
+        let at = self.at();
+        self.read += FRAME_HEAD_BYTES + frame.payload.len();
+        self.begins.next();
+        let line = Line::new(&self.stream, Some((&self.session, at)), frame.time_ns, frame.payload);
+        let json = line.and_then(|line| serde_json::to_string(&line).map_err(|error| error.to_string()));
+        let session = self.session.parse().unwrap_or_default();
+        let token = Token { session, stream: self.stream.clone(), at: self.at() }.to_string();
+        Some(json.map(|json| Item { is_gap: false, json, token }).map_err(Status::internal))
     }
 }
 
