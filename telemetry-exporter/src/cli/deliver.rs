@@ -18,7 +18,6 @@ use super::line::{gap, line};
 use super::output::note;
 use super::target::Target;
 use crate::client::{Client, ClientError, GapReason, Message, Place, Pull, PullOptions, Pulled};
-use crate::json::place_text;
 use crate::limits::STREAMS_PER_CONNECTION_MAX;
 use crate::stream::METRICS;
 
@@ -81,16 +80,13 @@ impl Reader {
                 }
             }
             Pulled::Gap { stream, session, from, to, messages_before, reason } => {
-                let (from_text, to_text) = (place_text(*from), place_text(*to));
                 if *reason == GapReason::Restarted {
                     note(&format!(
                         "telemetry: the program restarted: the session changed to {session}, \"{stream}\" starts afresh"
                     ));
                 } else {
                     let reason = reason.as_str();
-                    note(&format!(
-                        "telemetry: a gap in \"{stream}\": {from_text} to {to_text} is {reason}, up to message {messages_before}"
-                    ));
+                    note(&format!("telemetry: a gap in \"{stream}\": {from} to {to} is {reason}, up to message {messages_before}"));
                 }
                 if self.json {
                     gap(&mut text, stream, session, (*from, *to), *messages_before, reason.as_str())?;

@@ -9,7 +9,6 @@ use super::CliError;
 use super::line::{gap, line};
 use super::output::{note, one_line, table};
 use crate::client::Message;
-use crate::json::place_text;
 use crate::persist::{Found, RecoveredSession, look};
 use crate::stream::disk::End;
 
@@ -45,7 +44,7 @@ fn write(stream: &str, session: &str, next: Found<'_>, json: bool) -> Result<(),
             line(&mut text, json, stream, Some((session, at)), &Message { at, time_ns, payload: payload.to_vec() })?;
         }
         Found::Gap { from, to, messages_before } => {
-            note(&format!("telemetry: a gap in \"{stream}\": {} to {} is lost", place_text(from), place_text(to)));
+            note(&format!("telemetry: a gap in \"{stream}\": {from} to {to} is lost"));
             if json {
                 gap(&mut text, stream, session, (from, to), messages_before, "lost")?;
             }

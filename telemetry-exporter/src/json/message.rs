@@ -32,17 +32,12 @@ impl<'a> Line<'a> {
             serde_json::from_slice(payload)
         };
         let message = message.map_err(|error| format!("a message of \"{stream}\" is no JSON: {error}"))?;
-        Ok(Self { at: at.map(|(_, at)| place_text(at)), message, session: at.map(|(session, _)| session), stream, time_ns })
+        Ok(Self { at: at.map(|(_, at)| at.to_string()), message, session: at.map(|(session, _)| session), stream, time_ns })
     }
 }
 
 /// A gap.
 pub fn gap(stream: &str, session: &str, (from, to): (Position, Position), messages_before: u64, reason: &str) -> Value {
-    let gap = json!({ "reason": reason, "from": place_text(from), "to": place_text(to), "messages_before": messages_before });
+    let gap = json!({ "reason": reason, "from": from.to_string(), "to": to.to_string(), "messages_before": messages_before });
     json!({ "stream": stream, "session": session, "gap": gap })
-}
-
-/// A position in words.
-pub fn place_text(position: Position) -> String {
-    format!("{}+{}", position.sequence, position.offset)
 }

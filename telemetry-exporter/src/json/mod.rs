@@ -4,8 +4,6 @@ mod message;
 pub mod metrics;
 mod moment;
 
-#[cfg(feature = "cli")]
-pub use message::place_text;
 pub use message::{Line, gap};
 pub use moment::moment;
 

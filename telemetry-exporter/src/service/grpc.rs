@@ -102,8 +102,7 @@ impl Telemetry for Grpc {
         if let (None, Some(life)) = (restarted, lives.first())
             && !life.stream.log.is_boundary(from)
         {
-            let at = read::text(from);
-            return Err(Status::out_of_range(format!("the position {at} is inside a message of the stream \"{name}\"")));
+            return Err(Status::out_of_range(format!("the position {from} is inside a message of the stream \"{name}\"")));
         }
         let pull = Pull { lives, restarted, from, head, follow, until_ns, every_ns };
         Ok(Response::new(Judged::new(read::pull(&self.0, place, pull)?, &self.0, caller, stream)))

@@ -218,7 +218,7 @@ impl Pulling {
                 }
                 Piece::Beyond { end } if is_last => {
                     self.is_over = true;
-                    let (name, at, end) = (self.source.life.stream.name(), text(self.at), text(end));
+                    let (name, at) = (self.source.life.stream.name(), self.at);
                     let words = format!("the position {at} is beyond the end {end} of the stream \"{name}\"");
                     return Some(Err(Status::out_of_range(words)));
                 }
@@ -342,11 +342,6 @@ impl Source {
     fn token(&self, at: Position) -> String {
         Token { session: self.life.session, stream: self.life.stream.name().to_owned(), at }.to_string()
     }
-}
-
-/// A position in words.
-pub fn text(position: Position) -> String {
-    format!("{}+{}", position.sequence, position.offset)
 }
 
 fn position(position: Position) -> pb::Position {

@@ -1,5 +1,6 @@
 //! Where a reader stands in a log, and what the log answers.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,13 @@ pub struct Position {
     pub sequence: u64,
     /// Bytes into its data.
     pub offset: u64,
+}
+
+/// As people and programs read it: `segment+offset`.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.sequence, self.offset)
+    }
 }
 
 /// Why a reader cannot have what it asked for.
