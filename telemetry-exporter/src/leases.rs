@@ -11,13 +11,12 @@ use telemetry_core::SwitchedOn;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admission::Client;
+use crate::admission::{Client, Full, Quota, Share};
 use crate::own::LEASES;
 
 /// All leases.
 pub struct Leases {
-    max: usize,
-    max_per_client: usize,
+    quota: Arc<Quota>,
     all: Mutex<All>,
     /// Told when one begins or ends.
     changed: Notify,
@@ -30,7 +29,6 @@ struct All {
 }
 
 struct Held {
-    client: Client,
     /// In lower case.
     name: String,
     every: Duration,
@@ -40,13 +38,14 @@ struct Held {
 pub struct Lease {
     leases: Arc<Leases>,
     id: u64,
+    _share: Share,
     _on: Option<SwitchedOn>,
 }
 
 impl Leases {
     /// For so many at a time, and so many of one client.
     pub fn new(max: usize, max_per_client: usize) -> Arc<Self> {
-        Arc::new(Self { max, max_per_client, all: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self { quota: Quota::new(max, max_per_client), all: Mutex::default(), changed: Notify::new() })
     }
 
     /// A lease of what has this name, so often; or of an event that is switched on.
@@ -54,20 +53,18 @@ impl Leases {
     /// # Errors
     /// What is full.
     pub fn take(self: &Arc<Self>, client: Client, name: &str, every: Duration, on: Option<SwitchedOn>) -> Result<Lease, String> {
+        let share = self.quota.take(client).map_err(|full| match full {
+            Full::All(leases) => format!("{leases} leases are held"),
+            Full::Client(leases) => format!("this client holds {leases} leases"),
+        })?;
         let mut all = self.all.lock();
-        if all.held.len() >= self.max {
-            return Err(format!("{} leases are held", self.max));
-        }
-        if all.held.values().filter(|held| held.client == client).count() >= self.max_per_client {
-            return Err(format!("this client holds {} leases", self.max_per_client));
-        }
         let id = all.next;
         all.next += 1;
-        all.held.insert(id, Held { client, name: name.to_ascii_lowercase(), every });
+        all.held.insert(id, Held { name: name.to_ascii_lowercase(), every });
         drop(all);
         LEASES.inc();
         self.changed.notify_waiters();
-        Ok(Lease { leases: Arc::clone(self), id, _on: on })
+        Ok(Lease { leases: Arc::clone(self), id, _share: share, _on: on })
     }
 
     /// How often what has this name is wanted; none where nobody wants it.

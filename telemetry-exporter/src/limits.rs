@@ -141,8 +141,8 @@ pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
 pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 
 /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together, unless the settings say otherwise. Beyond it what is large waits
-/// with being made, and the connections whose bytes wait the longest are closed where that was for [`SLOW_AFTER`], or where there are a quarter as many bytes again; they are
-/// counted in `telemetry_connections_ended`.
+/// with being made, and connections are closed whose bytes have waited for [`SLOW_AFTER`], the slowest first; where there are a quarter as many bytes again, also those
+/// that have more than an even share, the largest first. They are counted in `telemetry_connections_ended`.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// How long a piece has waited to be read of a connection that is slow.
@@ -255,14 +255,17 @@ pub const RPCS_MAX: usize = 16;
 pub const PIECE_BYTES: usize = 64 << 10;
 
 /// Bytes of what a stream keeps of the segments that its readers of metrics are in the middle of: what changed up to there, of 1,000 series some
-/// 0.1 MiB a reader. Beyond it what was left the longest ago goes, and who does not find it takes in its segment anew: less than the work of
-/// sending it.
-pub const RESTORERS_BYTES_MAX: usize = 4 << 20;
+/// 0.1 MiB a reader, and the messages that one of the last of each step holds back. Beyond it what was left the longest ago goes, and who does not
+/// find it takes in its segment anew: less than the work of sending it.
+pub const RESTING_BYTES_MAX: usize = 4 << 20;
 
-/// Requests at a time that read metrics. HTTP/2 holds two answers for one whose client is slow: each has [`PIECE_BYTES`] and a message,
+/// Requests at a time that read metrics, unless the settings say otherwise. HTTP/2 holds two answers for one whose client is slow: each has [`PIECE_BYTES`] and a message,
 /// so 0.3 MiB of 1,000 series, and 2 MiB where messages are as large as they may be; of `GetStream` each is a segment. A further one is refused
 /// with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`.
 pub const METRICS_READERS_MAX: usize = 128;
+
+/// The same of one client.
+pub const METRICS_READERS_PER_CLIENT_MAX: usize = METRICS_READERS_MAX / 4;
 
 /// How long a following reader's news are gathered before they are sent.
 pub const FOLLOW_EVERY: Duration = Duration::from_millis(20);
@@ -282,7 +285,13 @@ pub const BANDWIDTH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How long one bandwidth test may take.
 pub const BANDWIDTH_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Bandwidth tests at a time. A further stream is closed, and counted in `telemetry_requests_refused`.
+/// Bandwidth tests that have not said their size yet, at a time. A further stream is closed, and counted in `telemetry_requests_refused`.
+pub const BANDWIDTH_WAITING_MAX: usize = 64;
+
+/// The same of one peer.
+pub const BANDWIDTH_WAITING_PER_PEER_MAX: usize = 2;
+
+/// Bandwidth tests at a time. A further one is refused with the rate 0, and counted in `telemetry_requests_refused`.
 pub const BANDWIDTH_TESTS_MAX: usize = 4;
 
 /// Last tests that are remembered, one a peer and direction, and one a public address and direction. While all are recent, further tests

@@ -38,6 +38,10 @@ use crate::transport::unix;
 /// Threads that the service's tasks share. Blocking work has threads of its own.
 const WORKERS: usize = 1;
 
+/// The properties that tell of pushing, and of keeping streams in files.
+const PUSH: &str = "telemetry_push";
+const DISK: &str = "telemetry_disk";
+
 /// From the start to a first collection, so that nobody who looks at a new process has to wait for the interval.
 const FIRST_COLLECTION: Duration = Duration::from_secs(1);
 
@@ -109,7 +113,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let builder = Telemetry::builder();
     let registry = Arc::clone(builder.registry());
     registry.validate().map_err(StartError::Declare)?;
-    config.access.judge_names(&registry).map_err(StartError::Setting)?;
+    config.access.judge_names(&registry, &[PUSH, DISK]).map_err(StartError::Setting)?;
     let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
     let message_bytes_max = streams.metrics().log.options().message_bytes_max;
     let recovery = config.disk.as_ref().map(|disk| {
@@ -130,7 +134,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let (stopping, stopped) = watch::channel(false);
     let pushers = Pushers::start(&config.push, &streams, &runtime, &stopped)?;
     if !config.push.is_empty() {
-        let declaration = Declaration::new("telemetry_push").with_description("How the pushing to each collector goes.");
+        let declaration = Declaration::new(PUSH).with_description("How the pushing to each collector goes.");
         telemetry.property(declaration, pushers.watcher()).map_err(StartError::Declare)?;
     }
     let keeper = match config.disk.as_ref().filter(|disk| disk.durability != Durability::Memory) {
@@ -138,7 +142,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         None => None,
     };
     if let Some(keeper) = &keeper {
-        let declaration = Declaration::new("telemetry_disk").with_description("How keeping the streams in files goes.");
+        let declaration = Declaration::new(DISK).with_description("How keeping the streams in files goes.");
         let watcher = keeper.watcher();
         telemetry.property(declaration, move || watcher().to_json()).map_err(StartError::Declare)?;
     }

@@ -106,6 +106,18 @@ fn what_is_wanted_of_a_metric_alone_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_name_that_nothing_has_is_an_error_and_one_of_run_time_is_named_by_how_it_begins() {
+    let of = |name: &str| Config { access: Policy::default().of(name, Access::Disabled), ..config() };
+    let error = refused(of("reach_countd"));
+    assert!(
+        error.starts_with("access of \"reach_countd\": nothing is declared by this name") && error.contains("\"reach_countd*\"")
+    );
+    for name in ["reach_later*", "METRICS", "telemetry_push", "telemetry_disk", "*"] {
+        telemetry_exporter::start(of(name)).unwrap_or_else(|error| panic!("{name}: {error}")).stop().expect("it stops");
+    }
+}
+
+#[test]
 fn a_key_and_tokens_that_all_may_read_and_files_that_are_none_are_errors_that_say_so() {
     use std::os::unix::fs::PermissionsExt;
     let files = Files::new();

@@ -1,4 +1,4 @@
-//! Connections that never come to ask anything: they say nothing, or say it a byte a second, or begin TLS with something else.
+//! Connections that never come to ask anything: they say nothing, or say it a byte a second.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::ground::Ground;
 use crate::raw::{self, From, attacker, closes};
 
 /// Silent connections.
-const SILENT: usize = 2_000;
+pub const SILENT: usize = 2_000;
 
 /// Connections that say a byte a second.
-const SLOW: usize = 400;
+pub const SLOW: usize = 400;
 
 /// How long each of the attacks here goes on.
-const FOR: Duration = Duration::from_secs(12);
+pub const FOR: Duration = Duration::from_secs(12);
 
 async fn silent(to: std::net::SocketAddr, addresses: usize) {
     let mut all = JoinSet::new();
@@ -44,11 +44,15 @@ fn silent_connections_of_many_addresses_shut_nobody_out() {
 }
 
 /// Says what it has to a byte a second, from many addresses, and begins anew where it is closed.
-async fn dribble(to: std::net::SocketAddr, addresses: usize, said: fn() -> (Vec<u8>, Vec<u8>)) {
+pub async fn dribble(
+    to: std::net::SocketAddr,
+    addresses: usize,
+    said: impl Fn() -> (Vec<u8>, Vec<u8>) + Clone + Send + Sync + 'static,
+) {
     let end = Instant::now() + FOR;
     let mut all = JoinSet::new();
     for number in 0..SLOW {
-        let from = From::address(attacker(number % addresses));
+        let (from, said) = (From::address(attacker(number % addresses)), said.clone());
         all.spawn(async move {
             while Instant::now() < end {
                 let Ok(mut stream) = from.connect(to).await else { continue };

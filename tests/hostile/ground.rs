@@ -10,6 +10,7 @@ use std::{fs, thread};
 use crate::honest::{DEADLINE, Honest, Seen};
 use crate::messages::read_all;
 use crate::server::Server;
+use crate::target::Certificate;
 
 /// Bytes of memory that an attack may cost at its height.
 pub const EXTRA_BYTES_MAX: u64 = 32 << 20;
@@ -52,12 +53,20 @@ pub struct Ground {
 
 impl Ground {
     pub fn new(name: &str) -> Self {
-        Self::with(name, &[])
+        Self::on(name, Server::start(&[], None))
     }
 
     /// With these settings in place of the default ones.
     pub fn with(name: &str, settings: &[String]) -> Self {
-        let server = Server::start(settings);
+        Self::on(name, Server::start(settings, None))
+    }
+
+    /// One that speaks TLS, as the honest client does too.
+    pub fn tls(name: &str, certificate: &Certificate) -> Self {
+        Self::on(name, Server::start(&[], Some(certificate)))
+    }
+
+    fn on(name: &str, server: Server) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         Self { name: name.to_owned(), server, runtime }
     }
@@ -65,9 +74,9 @@ impl Ground {
     /// Lets the attack go; it has ended when it returns, with all its connections.
     pub fn under<F: Future<Output = ()>>(self, attack: impl FnOnce(SocketAddr) -> F) -> Outcome {
         let Self { name, server, runtime } = self;
-        runtime.block_on(read_all(server.addr)); // what is taken once, and stays, is taken now
+        runtime.block_on(read_all(&server.target)); // what is taken once, and stays, is taken now
         let told_before = runtime.block_on(server.told());
-        let honest = Honest::begin(server.addr);
+        let honest = Honest::begin(&server.target);
         thread::sleep(ALONE);
         let (before, descriptors_before) = (server.memory(), server.descriptors());
         let (over, idle) = (AtomicBool::new(false), Idle::now());
@@ -81,7 +90,7 @@ impl Ground {
                 height
             });
             let ends = Ends(&over); // also where it panics
-            runtime.block_on(attack(server.addr));
+            runtime.block_on(attack(server.target.addr));
             drop(ends);
             height.join().expect("no panic")
         });

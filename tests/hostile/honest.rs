@@ -1,7 +1,7 @@
 //! A client as there should be: small calls one after the other on one connection, and now and then a new one.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use crate::raw::From;
+use crate::target::Target;
 
 /// Where it comes from.
 pub const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -48,14 +49,15 @@ pub struct Honest {
 }
 
 /// A channel from the honest address, and how often it has connected.
-fn channel(to: SocketAddr) -> (Channel, Arc<AtomicUsize>) {
+fn channel(to: &Target) -> (Channel, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
-    let counts = Arc::clone(&made);
+    let (counts, target) = (Arc::clone(&made), to.clone());
     let connect = move |_: Uri| {
         counts.fetch_add(1, Ordering::Relaxed);
-        async move { From::address(HONEST).connect(to).await.map(TokioIo::new) }
+        let target = target.clone();
+        async move { target.connect(From::address(HONEST)).await.map(TokioIo::new) }
     };
-    let endpoint = Endpoint::from_shared(format!("http://{to}")).expect("an address");
+    let endpoint = Endpoint::from_shared(format!("http://{}", to.addr)).expect("an address");
     (endpoint.connect_with_connector_lazy(service_fn(connect)), made)
 }
 
@@ -89,7 +91,7 @@ async fn latest(client: &mut TelemetryClient<Channel>) -> Result<(), Status> {
     Ok(())
 }
 
-async fn calls(to: SocketAddr, stop: &AtomicBool) -> Seen {
+async fn calls(to: &Target, stop: &AtomicBool) -> Seen {
     let (channel, made) = channel(to);
     let mut client = TelemetryClient::new(channel);
     let (mut calls, mut failures) = (Vec::new(), Vec::new());
@@ -102,7 +104,7 @@ async fn calls(to: SocketAddr, stop: &AtomicBool) -> Seen {
     Seen { calls, failures, broken: made.load(Ordering::Relaxed) - 1, ..Seen::default() }
 }
 
-async fn news(to: SocketAddr, stop: &AtomicBool) -> Seen {
+async fn news(to: &Target, stop: &AtomicBool) -> Seen {
     let (mut news, mut failures) = (Vec::new(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let mut client = TelemetryClient::new(channel(to).0);
@@ -115,13 +117,14 @@ async fn news(to: SocketAddr, stop: &AtomicBool) -> Seen {
 
 impl Honest {
     /// It begins, on a thread and a runtime of its own.
-    pub fn begin(to: SocketAddr) -> Self {
+    pub fn begin(to: &Target) -> Self {
+        let to = to.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let (calls, news) = tokio::join!(calls(to, &stops), news(to, &stops));
+                let (calls, news) = tokio::join!(calls(&to, &stops), news(&to, &stops));
                 let failures = [calls.failures, news.failures].concat();
                 Seen { news: news.news, failures, ..calls }
             })

@@ -11,11 +11,13 @@
 #![allow(missing_docs)]
 
 mod raw;
+mod target;
 mod server;
 mod honest;
 mod ground;
 mod messages;
 mod beginnings;
+mod handshakes;
 mod readers;
 mod floods;
 mod requests;

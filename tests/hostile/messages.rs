@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::honest::DEADLINE;
 use crate::raw::{From, attacker, closes, message};
+use crate::target::{Connected, Target};
 
 /// How a request was answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +31,11 @@ pub struct Connection {
 
 impl Connection {
     pub async fn new(to: SocketAddr, from: From) -> Result<Self, String> {
-        let stream = from.connect(to).await.map_err(|error| error.to_string())?;
+        Self::over(from.connect(to).await.map_err(|error| error.to_string())?).await
+    }
+
+    /// Over this.
+    async fn over(stream: impl Connected + 'static) -> Result<Self, String> {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(1 << 20).initial_connection_window_size(1 << 20);
         let (sends, connection) = builder.handshake(stream).await.map_err(|error| error.to_string())?;
@@ -115,8 +120,9 @@ pub fn valid() -> Vec<(&'static str, Vec<u8>)> {
 const BUSY: usize = 32;
 
 /// Reads all there is once, and then much at a time, as honest clients do: what the server takes once and keeps is taken then.
-pub async fn read_all(to: SocketAddr) {
-    let connection = Connection::new(to, From::address(crate::honest::HONEST)).await.expect("it is served");
+pub async fn read_all(to: &Target) {
+    let connect = async |to: &Target, from| to.connect(from).await.expect("a connection");
+    let connection = Connection::over(connect(to, From::address(crate::honest::HONEST)).await).await.expect("it is served");
     for stream in [EVENTS, SNAPSHOT, "metrics"] {
         let request = pb::PullRequest { stream: stream.to_owned(), head: true, ..Default::default() };
         let answer = connection.call("Pull", &request.encode_to_vec()).await;
@@ -125,9 +131,10 @@ pub async fn read_all(to: SocketAddr) {
     drop(connection);
     let mut busy = JoinSet::new();
     for number in 0..BUSY {
+        let to = to.clone();
         busy.spawn(async move {
-            let mut scraping = From::address(attacker(number)).connect(to).await.expect("a connection");
-            let connection = Connection::new(to, From::address(attacker(number))).await.expect("it is served");
+            let mut scraping = connect(&to, From::address(attacker(number))).await;
+            let connection = Connection::over(connect(&to, From::address(attacker(number))).await).await.expect("it is served");
             scraping.write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await.expect("sent");
             for (method, bytes) in valid() {
                 connection.call(method, &bytes).await;

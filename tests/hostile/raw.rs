@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -157,7 +157,7 @@ pub async fn send(stream: &mut TcpStream, bytes: &[u8], within: Duration) -> boo
 }
 
 /// Waits until the other end has closed the connection; tells whether it did within the time. What comes is read.
-pub async fn closes(stream: &mut TcpStream, within: Duration) -> bool {
+pub async fn closes(stream: &mut (impl AsyncRead + Unpin), within: Duration) -> bool {
     let mut sink = vec![0; 16 << 10];
     let reading = async { while stream.read(&mut sink).await.is_ok_and(|bytes| bytes > 0) {} };
     tokio::time::timeout(within, reading).await.is_ok()

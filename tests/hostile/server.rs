@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::honest::HONEST;
 use crate::raw::From;
+use crate::target::{Certificate, Target};
 
 /// What the allocator of glibc is told, other allocators do not know it: memory from so many bytes on goes back to the system at once, so that what the
 /// system tells is what the server holds, and little that is free between. Of smaller blocks it keeps those that are free: the first attack of 512 requests
@@ -26,15 +27,16 @@ pub struct Told {
 
 pub struct Server {
     child: Child,
-    pub addr: SocketAddr,
+    pub target: Target,
 }
 
 impl Server {
-    /// With these settings in place of the default ones.
-    pub fn start(settings: &[String]) -> Self {
+    /// With these settings in place of the default ones, and TLS where there is a certificate.
+    pub fn start(settings: &[String], certificate: Option<&Certificate>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hostile_server"));
         command
             .args(settings)
+            .args(certificate.map(Certificate::settings).into_iter().flatten())
             .envs(ALLOCATOR)
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
@@ -43,8 +45,8 @@ impl Server {
         let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it says where it is");
-        let addr = line.trim().parse().unwrap_or_else(|_| panic!("no address: {line:?}"));
-        Self { child, addr }
+        let addr: SocketAddr = line.trim().parse().unwrap_or_else(|_| panic!("no address: {line:?}"));
+        Self { child, target: Target::new(addr, certificate) }
     }
 
     /// Bytes of memory that are its own.
@@ -61,7 +63,7 @@ impl Server {
 
     /// What it tells now.
     pub async fn told(&self) -> Told {
-        let mut stream = From::address(HONEST).connect(self.addr).await.expect("it is served");
+        let mut stream = self.target.connect(From::address(HONEST)).await.expect("it is served");
         let request = "GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut text = String::new();

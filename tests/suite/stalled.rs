@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use telemetry_core::{Counter, Event, Labels, metric};
-use telemetry_exporter::limits::{METRICS_READERS_MAX, STREAMS_PER_CONNECTION_MAX};
+use telemetry_exporter::limits::{METRICS_READERS_MAX, METRICS_READERS_PER_CLIENT_MAX, STREAMS_PER_CONNECTION_MAX};
 use telemetry_exporter::pb::telemetry_client::TelemetryClient;
 use telemetry_exporter::pb::{self, pull_response::Item};
 use telemetry_exporter::stream::{Piece, Position, Reader, frames};
@@ -117,23 +117,30 @@ async fn segments_of_metrics_come_whole_and_pulls_in_pieces_with_the_places_of_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_read_metrics_at_a_time_and_one_that_leaves_makes_room() {
-    let mut config = config();
-    config.limits.connections_per_client = config.limits.connections;
-    let running = start(config);
-    let telemetry = running.telemetry().clone();
-    tokio::task::spawn_blocking(move || telemetry.force_flush()).await.expect("no panic").expect("collected");
-    let follow = || pb::PullRequest { follow: true, ..request("metrics") };
-    let streams = STREAMS_PER_CONNECTION_MAX as usize;
-    let mut clients = join_all((0..METRICS_READERS_MAX.div_ceil(streams)).map(|_| narrow(&running))).await;
-    let mut pulls = Vec::new();
-    for n in 0..METRICS_READERS_MAX {
-        pulls.push(clients[n / streams].pull(follow()).await.expect("there is room").into_inner());
+async fn so_many_of_one_client_and_of_all_read_metrics_at_a_time_and_one_that_leaves_makes_room() {
+    for (per_client, most, words) in [
+        (METRICS_READERS_PER_CLIENT_MAX, METRICS_READERS_PER_CLIENT_MAX, "32 requests of this client read metrics"),
+        (usize::MAX, METRICS_READERS_MAX, "128 requests read metrics"),
+    ] {
+        let mut config = config();
+        config.limits.connections_per_client = config.limits.connections;
+        config.limits.metrics_readers_per_client = per_client;
+        let running = start(config);
+        let telemetry = running.telemetry().clone();
+        tokio::task::spawn_blocking(move || telemetry.force_flush()).await.expect("no panic").expect("collected");
+        let follow = || pb::PullRequest { follow: true, ..request("metrics") };
+        let streams = STREAMS_PER_CONNECTION_MAX as usize;
+        let mut clients = join_all((0..most.div_ceil(streams)).map(|_| narrow(&running))).await;
+        let mut pulls = Vec::new();
+        for n in 0..most {
+            pulls.push(clients[n / streams].pull(follow()).await.expect("there is room").into_inner());
+        }
+        let last = client(&running).await;
+        let refused = last.latest("metrics").await.expect_err("no room");
+        assert_eq!(refused.code(), Some(Code::ResourceExhausted), "{refused}");
+        assert!(refused.to_string().contains(words), "{refused}");
+        drop(pulls.pop());
+        let latest = until("room", async || last.latest("metrics").await.ok()).await;
+        assert!(!latest.is_empty());
     }
-    let last = client(&running).await;
-    let refused = last.latest("metrics").await.expect_err("no room");
-    assert_eq!(refused.code(), Some(Code::ResourceExhausted), "{refused}");
-    drop(pulls.pop());
-    let latest = until("room", async || last.latest("metrics").await.ok()).await;
-    assert!(!latest.is_empty());
 }

@@ -65,6 +65,8 @@ impl Policy {
 
     /// What is wanted for the stream, the property or the rpc of this name, or for all whose names begin so where a `*` is last. The longest that
     /// fits holds, whatever the declaration says. The stream of all metrics, which `/metrics` shows too, is `metrics`.
+    ///
+    /// A name without `*` that nothing has when the telemetry starts is an error of the start: what is declared later is named with one.
     #[must_use]
     pub fn of(mut self, name: impl Into<String>, access: Access) -> Self {
         self.names.push((name.into(), access));
@@ -82,15 +84,24 @@ impl Policy {
         fitting.max_by_key(|(of, _)| (of.trim_end_matches('*').len(), !of.ends_with('*'))).map(|(_, access)| *access)
     }
 
-    /// Whether what is wanted can be: metrics are read together.
+    /// Whether what is wanted can be: metrics are read together, and a name that nothing has would leave open what was meant. These come later.
     ///
     /// # Errors
-    /// The first name that is a metric's.
-    pub(crate) fn judge_names(&self, registry: &Registry) -> Result<(), String> {
+    /// The first name that is a metric's, or nothing's.
+    pub(crate) fn judge_names(&self, registry: &Registry, later: &[&str]) -> Result<(), String> {
         for (name, _) in self.names.iter().filter(|(name, _)| !name.ends_with('*')) {
-            let found = registry.find(name).map(|entry| entry.kind());
-            if matches!(found, Some(Kind::Metric(_) | Kind::Collector)) {
-                return Err(format!("access of \"{name}\": metrics are read together, wanted access of \"{METRICS}\""));
+            let is_known = [METRICS].iter().chain(later).any(|known| name.eq_ignore_ascii_case(known));
+            match registry.find(name).map(|entry| entry.kind()) {
+                Some(Kind::Metric(_) | Kind::Collector) => {
+                    return Err(format!("access of \"{name}\": metrics are read together, wanted access of \"{METRICS}\""));
+                }
+                None if !is_known => {
+                    return Err(format!(
+                        "access of \"{name}\": nothing is declared by this name, wanted that of a stream, a property or an rpc, or \"{name}*\" for one \
+                         of run time"
+                    ));
+                }
+                _ => {}
             }
         }
         Ok(())

@@ -43,6 +43,10 @@ pub struct Limits {
     /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together: [`HELD_BYTES_MAX`](limits::HELD_BYTES_MAX). The connections
     /// that are the slowest are ended beyond it; answers of at most [`ANSWER_BYTES_SMALL`](limits::ANSWER_BYTES_SMALL) bytes are sent all the same.
     pub held_bytes: usize,
+    /// Requests at a time that read metrics: [`METRICS_READERS_MAX`](limits::METRICS_READERS_MAX).
+    pub metrics_readers: usize,
+    /// The same of one client: [`METRICS_READERS_PER_CLIENT_MAX`](limits::METRICS_READERS_PER_CLIENT_MAX).
+    pub metrics_readers_per_client: usize,
     /// How long one property may take: [`CALLBACK_DEADLINE`].
     pub property_deadline: Duration,
     /// How long one rpc may take: [`RPC_DEADLINE`](limits::RPC_DEADLINE).
@@ -70,6 +74,8 @@ impl Default for Limits {
             requests_per_second: limits::REQUESTS_PER_SECOND_MAX,
             request_bytes: limits::REQUEST_BYTES_MAX,
             held_bytes: limits::HELD_BYTES_MAX,
+            metrics_readers: limits::METRICS_READERS_MAX,
+            metrics_readers_per_client: limits::METRICS_READERS_PER_CLIENT_MAX,
             property_deadline: CALLBACK_DEADLINE,
             rpc_deadline: limits::RPC_DEADLINE,
             rpcs: limits::RPCS_MAX,
@@ -92,6 +98,8 @@ impl Limits {
             ("requests_per_second", self.requests_per_second as usize),
             ("request_bytes", self.request_bytes),
             ("held_bytes", self.held_bytes),
+            ("metrics_readers", self.metrics_readers),
+            ("metrics_readers_per_client", self.metrics_readers_per_client),
             ("rpcs", self.rpcs),
             ("rpc_calls", self.rpc_calls),
             ("leases", self.leases),

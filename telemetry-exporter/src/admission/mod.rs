@@ -7,6 +7,7 @@ mod held;
 mod limits;
 mod marks;
 mod places;
+mod quota;
 mod rate;
 mod waiting;
 
@@ -14,5 +15,6 @@ pub use client::Client;
 pub use held::{Amount, HeldBody, room};
 pub use limits::Limits;
 pub use places::{Place, Places, Wait};
+pub use quota::{Full, Quota, Share};
 pub use rate::Rates;
 pub use waiting::Waiting;

@@ -117,7 +117,8 @@ impl Places {
                 return None;
             };
             place.leave(&mut taken);
-            place.end(Ending::Idle);
+            let is_unread = place.oldest().is_some_and(|since| self.is_past(since, UNREAD_AFTER));
+            place.end(Ending::Idle, is_unread);
             let place = self.take(&mut taken, client, identity);
             drop(taken);
             return Some(place);
@@ -151,12 +152,16 @@ impl Places {
     /// Whether one that is quiet since then may be ended: it never took an answer, or has not for a while.
     fn is_least_loss(&self, place: &Place, since_ms: u64) -> bool {
         let after = if place.oldest().is_some() { UNREAD_AFTER } else { SLOW_AFTER };
-        !place.is_answered.load(Ordering::Relaxed) || self.now_ms().saturating_sub(since_ms) >= after.as_millis() as u64
+        !place.is_answered.load(Ordering::Relaxed) || self.is_past(since_ms, after)
     }
 
     /// Whether that was a while ago, in milliseconds after the beginning.
     fn is_slow(&self, since_ms: u64) -> bool {
-        self.now_ms().saturating_sub(since_ms) >= SLOW_AFTER.as_millis() as u64
+        self.is_past(since_ms, SLOW_AFTER)
+    }
+
+    fn is_past(&self, since_ms: u64, after: Duration) -> bool {
+        self.now_ms().saturating_sub(since_ms) >= after.as_millis() as u64
     }
 
     fn take(self: &Arc<Self>, taken: &mut Taken, client: Client, identity: Identity) -> Arc<Place> {
@@ -196,16 +201,16 @@ impl Places {
         let for_ms = |since: &AtomicU64| Duration::from_millis(now_ms.saturating_sub(since.load(Ordering::Relaxed)));
         for place in self.all() {
             if place.is_idle() && for_ms(&place.idle_since) > self.limits.idle_deadline {
-                place.end(Ending::Idle);
+                place.end(Ending::Idle, false);
             } else if place.oldest().is_some() && for_ms(&place.progress) > self.limits.progress_deadline {
-                place.end(Ending::Stalled);
+                place.end(Ending::Stalled, true);
             }
         }
         self.press();
     }
 
-    /// Whether an answer may be made. Where too many bytes wait, the connections whose bytes have done so the longest are ended: those that are slow, and
-    /// where there are a quarter as many again, whoever it is.
+    /// Whether an answer may be made. Where too many bytes wait, connections that are slow are ended, whose bytes have waited the longest first; where there
+    /// are a quarter as many again, also those that have more than their share, the largest first.
     pub(super) fn press(&self) -> bool {
         let (held, most) = (self.held.load(Ordering::Relaxed), self.limits.held_bytes);
         if held < most {
@@ -214,14 +219,19 @@ impl Places {
         let all = self.all();
         let ending = all.iter().filter(|place| place.is_ended.load(Ordering::Relaxed));
         let mut left = held.saturating_sub(ending.map(|place| place.held.load(Ordering::Relaxed)).sum());
-        let mut waiting: Vec<_> = all.iter().filter_map(|place| place.oldest().map(|since| (since, place))).collect();
-        waiting.sort_by_key(|(since, _)| *since);
-        for (since, place) in waiting {
-            if left < most || !self.is_slow(since) && left < most.saturating_add(most / 4) {
-                break;
+        let held = |place: &Place| place.held.load(Ordering::Relaxed);
+        let waiting = all.iter().filter_map(|place| place.oldest().map(|since| (since, place)));
+        let (mut slow, mut others): (Vec<_>, Vec<_>) =
+            waiting.filter(|(_, place)| held(place) > 0).partition(|(since, _)| self.is_slow(*since));
+        slow.sort_by_key(|(since, _)| *since);
+        others.retain(|(_, place)| held(place) > most / self.limits.connections);
+        others.sort_by_key(|(_, place)| Reverse(held(place)));
+        let beyond = most.saturating_add(most / 4);
+        for ((_, place), to) in slow.into_iter().map(|slow| (slow, most)).chain(others.into_iter().map(|other| (other, beyond))) {
+            if left >= to {
+                left = left.saturating_sub(held(place));
+                place.end(Ending::Slow, true);
             }
-            left = left.saturating_sub(place.held.load(Ordering::Relaxed));
-            place.end(Ending::Slow);
         }
         false
     }
@@ -303,11 +313,10 @@ impl Place {
         Wait { id, place: Arc::clone(self) }
     }
 
-    /// Tells who serves it to end it.
-    fn end(&self, cause: Ending) {
-        let waits = !self.waiting.lock().is_empty();
+    /// Tells who serves it to end it; the client is marked where it did not take what it asked for.
+    fn end(&self, cause: Ending, is_marked: bool) {
         if !self.is_ended.swap(true, Ordering::Relaxed) {
-            if waits {
+            if is_marked {
                 self.places.marks.set(&self.client, Instant::now());
             }
             ended(cause);
@@ -372,126 +381,5 @@ impl Drop for Open {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use super::*;
-
-    fn places(connections: usize, connections_per_client: usize) -> Arc<Places> {
-        Places::new(Limits { connections, connections_per_client, ..Limits::default() })
-    }
-
-    fn client(last: u8) -> Client {
-        Client::of(IpAddr::from([192, 0, 2, last]))
-    }
-
-    /// A request of one that was answered before.
-    fn asks(place: &Arc<Place>) -> Open {
-        place.answered();
-        place.open()
-    }
-
-    fn passed(places: &Places) {
-        while places.now_ms() < SLOW_AFTER.as_millis() as u64 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn is_told(place: &Place) -> bool {
-        place.is_ended.load(Ordering::Relaxed)
-    }
-
-    #[test]
-    fn one_client_has_so_many_places_and_all_together_have_so_many() {
-        let places = places(3, 2);
-        let enter = |last| places.enter(client(last), Identity::Anonymous);
-        let first = enter(1).expect("room");
-        let second = enter(1).expect("room");
-        let (_asks, _too) = (asks(&first), asks(&second));
-        assert!(enter(1).is_none(), "a client has two");
-        let third = enter(2).expect("room");
-        let _asks = asks(&third);
-        assert!(enter(3).is_none(), "all have three");
-        drop((_asks, third));
-        assert!(enter(3).is_some(), "a place that is left is free");
-    }
-
-    #[test]
-    fn who_asks_nothing_makes_room_and_who_asks_does_not() {
-        let places = places(2, 2);
-        let enter = |last| places.enter(client(last), Identity::Anonymous);
-        let asking = enter(1).expect("room");
-        let open = asks(&asking);
-        let idle = enter(2).expect("room");
-        let new = enter(3).expect("that which asks nothing makes room");
-        assert!((is_told(&idle), is_told(&asking), is_told(&new)) == (true, false, false));
-        let _new_asks = asks(&new);
-        assert!(enter(4).is_none());
-        drop(idle); // it has left already
-        assert!(enter(4).is_none(), "and frees nothing twice");
-        drop(open);
-        assert!(enter(4).is_none(), "it took an answer just now");
-        asking.idle_since.store(0, Ordering::Relaxed);
-        passed(&places);
-        assert!(enter(4).is_some() && is_told(&asking));
-    }
-
-    #[test]
-    fn who_does_not_take_what_it_asked_for_makes_room() {
-        let places = places(3, 3);
-        let enter = |last| places.enter(client(last), Identity::Anonymous);
-        let (asking, first, unread) = (enter(1).expect("room"), enter(2).expect("room"), enter(3).expect("room"));
-        let _asks = (asks(&asking), first.open(), asks(&unread), unread.wait());
-        let new = enter(4).expect("who waits for its first answer makes room");
-        assert!((is_told(&asking), is_told(&first), is_told(&unread)) == (false, true, false));
-        let _new_asks = asks(&new);
-        assert!(enter(5).is_none(), "what waits does so just now");
-        unread.progress.store(0, Ordering::Relaxed);
-        passed(&places);
-        assert!(enter(5).is_some() && is_told(&unread));
-    }
-
-    #[test]
-    fn a_crowd_makes_room_for_one_and_not_for_its_like() {
-        let places = places(CROWD + 1, CROWD);
-        let enter = |last| places.enter(client(last), Identity::Anonymous);
-        let crowd: Vec<_> = (0..CROWD).map(|_| enter(1).expect("room")).collect();
-        let other = enter(2).expect("room");
-        let _all_ask: Vec<_> = crowd.iter().chain([&other]).map(asks).collect();
-        assert!(enter(2).is_none(), "it has one already");
-        let new = enter(3).expect("it has none");
-        let _asks = asks(&new);
-        let told: Vec<_> = crowd.iter().map(|place| is_told(place)).collect();
-        assert_eq!((told[..CROWD - 1].contains(&true), told[CROWD - 1], is_told(&other)), (false, true, false));
-        assert!(enter(4).is_none(), "there is no crowd any more");
-    }
-
-    #[test]
-    fn far_too_much_is_ended_at_once_and_no_more_than_that() {
-        let places = Places::new(Limits { held_bytes: 100, ..Limits::default() });
-        let enter = |last| places.enter(client(last), Identity::Anonymous).expect("room");
-        let (one, two, three) = (enter(1), enter(2), enter(3));
-        let _waits = [&one, &two, &three].map(|place| place.wait());
-        places.hold(&one, 60);
-        places.hold(&two, 60);
-        assert!(!is_told(&one) && !is_told(&two), "neither is slow");
-        places.hold(&three, 60);
-        assert!((is_told(&one), is_told(&two), is_told(&three)) == (true, false, false));
-        assert!(!places.press() && !is_told(&two), "what is ended goes in any case");
-    }
-
-    #[test]
-    fn the_slowest_is_ended_when_too_much_waits_and_not_before() {
-        let limits = Limits { held_bytes: 100, ..Limits::default() };
-        let places = Places::new(limits);
-        let enter = |last| places.enter(client(last), Identity::Anonymous).expect("room");
-        let (slow, fast) = (enter(1), enter(2));
-        slow.waiting.lock().insert(0, 0);
-        fast.waiting.lock().insert(1, u64::MAX);
-        assert!(places.press() && !is_told(&slow));
-        places.held.store(100, Ordering::Relaxed);
-        passed(&places);
-        assert!(!places.press());
-        assert!(is_told(&slow) && !is_told(&fast));
-    }
-}
+#[path = "places_tests.rs"]
+mod tests;

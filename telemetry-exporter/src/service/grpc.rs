@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
+use prost::Message;
 use telemetry_core::callback::{self, Failure};
 use telemetry_core::{EntryRef, Kind};
 use tonic::{Request, Response, Status};
@@ -13,7 +15,7 @@ use super::leased::{self, Wanted};
 use super::read::{self, Answers, Pull};
 use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
-use crate::admission::Place;
+use crate::admission::{Amount, Place};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
 use crate::stream::{METRICS, Position, Token, TokenError};
@@ -28,10 +30,10 @@ impl Telemetry for Grpc {
         Ok(Response::new(pb::GetSessionResponse { uuid: self.0.session.to_string() }))
     }
 
-    type GetPropertiesStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::Property, Status>>>;
+    type GetPropertiesStream = Answers<pb::Property>;
 
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
-        let caller = caller(&request);
+        let (caller, place) = (caller(&request), place(&request)?);
         let wanted = self.properties(&caller, &request.into_inner().names)?;
         let deadline = self.0.places.limits().property_deadline;
         let room = Arc::clone(&self.0.evaluations).acquire_owned().await;
@@ -47,8 +49,10 @@ impl Telemetry for Grpc {
             Ok(None) => answers::property(&entry, Err(Failure::Failed("it was not set yet".to_owned()))),
             Err(failure) => answers::property(&entry, Err(failure)),
         };
-        let answers: Vec<_> = evaluated.into_iter().map(answer).map(Ok).collect();
-        Ok(Response::new(tokio_stream::iter(answers)))
+        let answers: Vec<_> = evaluated.into_iter().map(answer).collect();
+        // They are there until the last is sent.
+        let held = Amount::new(answers.iter().map(Message::encoded_len).sum(), place);
+        Ok(Response::new(stream::iter(answers).map(move |answer| (&held, Ok(answer)).1).boxed()))
     }
 
     async fn get_stream_descriptors(

@@ -19,10 +19,10 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::access::Rules;
-use crate::admission::{Limits, Places, Rates};
+use crate::admission::{Limits, Places, Quota, Rates};
 use crate::export::StreamExporter;
 use crate::leases::Leases;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, METRICS_READERS_MAX, SCRAPES_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, SCRAPES_MAX};
 use crate::pb::telemetry_server::{SERVICE_NAME, TelemetryServer};
 use crate::stream::Streams;
 
@@ -54,7 +54,7 @@ pub struct Service {
     /// Room for scrapes.
     pub scrapes: Arc<Semaphore>,
     /// Room for readers of metrics.
-    pub metrics_readers: Arc<Semaphore>,
+    pub metrics_readers: Arc<Quota>,
     /// Whether a first collection was asked for.
     asked: AtomicBool,
 }
@@ -81,10 +81,10 @@ impl Service {
             stopping,
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
-            places: Places::new(limits),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
-            metrics_readers: Arc::new(Semaphore::new(METRICS_READERS_MAX)),
+            metrics_readers: Quota::new(limits.metrics_readers, limits.metrics_readers_per_client),
+            places: Places::new(limits),
             asked: AtomicBool::new(false),
         })
     }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::yield_now;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Service;
-use crate::admission::{self, Place};
-use crate::limits::{FOLLOW_EVERY, METRICS_READERS_MAX, METRICS_SEGMENT_BYTES, PIECE_BYTES, RESTORED_BYTES_MAX};
+use crate::admission::{self, Full, Place, Share};
+use crate::limits::{FOLLOW_EVERY, METRICS_SEGMENT_BYTES, PIECE_BYTES, RESTORED_BYTES_MAX};
 use crate::own::{Refusal, refused};
 use crate::pb::{self, pull_response};
 use crate::stream::{Life, NamedLog, Piece, Position, Reader, Reason, Thinned, Token};
@@ -43,13 +43,16 @@ pub struct Pull {
 ///
 /// # Errors
 /// RESOURCE_EXHAUSTED where too many read metrics.
-pub fn room(service: &Service, stream: &NamedLog) -> Result<Option<OwnedSemaphorePermit>, Status> {
+pub fn room(service: &Service, place: &Place, stream: &NamedLog) -> Result<Option<Share>, Status> {
     if stream.id != 0 {
         return Ok(None);
     }
-    Arc::clone(&service.metrics_readers).try_acquire_owned().map(Some).map_err(|_| {
+    service.metrics_readers.take(place.client.clone()).map(Some).map_err(|full| {
         refused(Refusal::Readers);
-        Status::resource_exhausted(format!("{METRICS_READERS_MAX} requests read metrics"))
+        Status::resource_exhausted(match full {
+            Full::All(readers) => format!("{readers} requests read metrics"),
+            Full::Client(readers) => format!("{readers} requests of this client read metrics"),
+        })
     })
 }
 
@@ -63,7 +66,7 @@ pub fn segments(
     stream: Arc<NamedLog>,
     since: u64,
 ) -> Result<Answers<pb::StreamSegment>, Status> {
-    let room = room(service, &stream)?;
+    let room = room(service, &place, &stream)?;
     let begin = (Position { sequence: since, offset: 0 }, stream, room, place);
     Ok(stream::unfold(begin, async |(at, stream, room, place)| {
         // That of metrics is made in memory that grows by doubling.
@@ -111,7 +114,7 @@ async fn segment(stream: &Arc<NamedLog>, mut at: Position) -> Option<(pb::Stream
 /// # Errors
 /// As [`room`].
 pub fn latest(service: &Service, place: Arc<Place>, stream: Arc<NamedLog>) -> Result<Answers<pb::PullResponse>, Status> {
-    let room = room(service, &stream)?;
+    let room = room(service, &place, &stream)?;
     let Some((at, end)) = stream.log.latest() else { return Ok(stream::empty().boxed()) };
     let source = Source::new(Life { session: service.session, stream }, 0);
     Ok(stream::unfold((source, at, end, room, place), async |(mut source, at, end, room, place)| {
@@ -138,7 +141,7 @@ pub fn latest(service: &Service, place: Arc<Place>, stream: Arc<NamedLog>) -> Re
 /// As [`room`].
 pub fn pull(service: &Service, place: Arc<Place>, pull: Pull) -> Result<Answers<pb::PullResponse>, Status> {
     let Pull { lives, restarted, from, head, follow, until_ns, every_ns } = pull;
-    let room = lives.last().map(|life| room(service, &life.stream)).transpose()?.flatten();
+    let room = lives.last().map(|life| room(service, &place, &life.stream)).transpose()?.flatten();
     let mut lives = VecDeque::from(lives);
     let Some(first) = lives.pop_front() else { return Ok(stream::empty().boxed()) };
     let mut pulling = Pulling {
@@ -182,7 +185,7 @@ struct Pulling {
     is_over: bool,
     /// That of the connection.
     place: Arc<Place>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Share>,
 }
 
 impl Pulling {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::log::{Batch, Log};
 use super::options::StreamOptions;
 use super::piece::Rejected;
-use super::restorers::Restorers;
+use super::resting::Resting;
 use super::templates::Templates;
 use crate::compact::{Lane, Source, Template};
 use crate::limits::LANES_MAX;
@@ -38,7 +38,7 @@ pub struct NamedLog {
     /// The messages, as they are kept: those of metrics are compact, and read by a [`Reader`](super::Reader).
     pub log: Log,
     pub(super) templates: Arc<Templates>,
-    pub(super) restorers: Restorers,
+    pub(super) resting: Resting,
 }
 
 impl NamedLog {
@@ -64,7 +64,7 @@ impl NamedLog {
     pub(crate) fn restored(id: u32, kind: StreamKind, log: Log, templates: Templates) -> Self {
         let templates = Arc::new(templates);
         let log = if matches!(kind, StreamKind::Metrics) { log.told_by(Arc::clone(&templates)) } else { log };
-        Self { id, kind, log, templates, restorers: Restorers::default() }
+        Self { id, kind, log, templates, resting: Resting::default() }
     }
 
     pub(super) fn is_compact(&self) -> bool {

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use super::frame::{self, FRAME_HEAD_BYTES, Frame, frames};
 use super::named::NamedLog;
 use super::piece::{Piece, Position, Reason};
+use super::resting::{Left, Rest};
+use super::thinning::Thinning;
 use crate::compact::{Restored, Restorer};
 use crate::limits::RESTORED_BYTES_MAX;
 
@@ -70,11 +72,26 @@ impl Reader {
     /// Holds nothing until the next reading but where it stands. Cost of a reader of metrics: at the most that of what is before it in its
     /// segment, when it goes on.
     pub fn rest(&mut self) {
-        self.begins = Vec::new();
-        let restorer = std::mem::take(&mut self.restorer);
-        if let Some(at) = self.at.take() {
-            self.stream.restorers.leave(at, restorer);
+        let at = self.at;
+        if let Some(at) = at {
+            self.leave(Rest { at, ..Rest::default() }, Thinning::default());
         }
+        (self.restorer, self.begins) = Default::default();
+    }
+
+    /// Leaves what it knows, with what was read and is not told, for who goes on so.
+    pub(super) fn leave(&mut self, rest: Rest, thinning: Thinning) {
+        let (restorer, restored) = (std::mem::take(&mut self.restorer), self.at.take());
+        if thinning.is_of_use() {
+            self.stream.resting.leave(rest, Left { restorer, restored, thinning });
+        }
+    }
+
+    /// Takes up what somebody left who goes on so.
+    pub(super) fn resume(&mut self, rest: Rest) -> Option<Thinning> {
+        let Left { restorer, restored, thinning } = self.stream.resting.take(rest)?;
+        (self.restorer, self.at) = (restorer, restored);
+        Some(thinning)
     }
 
     /// The stream.
@@ -216,8 +233,7 @@ impl Reader {
     /// Takes in what is before the position in its segment.
     fn begin(&mut self, from: Position) -> Option<()> {
         self.at = None;
-        if let Some(restorer) = self.stream.restorers.take(from) {
-            self.restorer = restorer;
+        if self.resume(Rest { at: from, ..Rest::default() }).is_some() {
             return Some(());
         }
         self.restorer.clear();

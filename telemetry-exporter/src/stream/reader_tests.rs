@@ -8,7 +8,7 @@ use telemetry_core::{Event, Registry, event};
 use super::super::{Bounds, Lanes, Log, Message, Restored, StreamBounds, StreamKind, StreamOptions, Streams, Templates};
 use super::*;
 use crate::compact::{Cell, Kind, Source, Template};
-use crate::limits::RESTORERS_BYTES_MAX;
+use crate::limits::RESTING_BYTES_MAX;
 
 /// A message of some numbers and some bytes.
 struct Said {
@@ -161,8 +161,8 @@ fn readers_that_rest_hold_nothing_and_their_stream_no_more_than_its_bound() {
             reader.rest();
             assert_eq!((reader.restorer.bytes(), reader.begins.capacity()), (0, 0));
         }
-        let bytes = stream.restorers.bytes();
-        assert!(bytes > RESTORERS_BYTES_MAX / 2 && bytes <= RESTORERS_BYTES_MAX, "{bytes}");
+        let bytes = stream.resting.bytes();
+        assert!(bytes > RESTING_BYTES_MAX / 2 && bytes <= RESTING_BYTES_MAX, "{bytes}");
     }
     assert!(readers.iter().all(|(_, _, found)| !found.is_empty() && whole.starts_with(found)));
 }

@@ -156,3 +156,30 @@ fn a_follower_gets_a_step_when_it_is_over_and_a_later_one_resumes_without_loss()
     }
     assert_eq!(thinned.read_to(at, true, None, false), Piece::End);
 }
+
+#[test]
+fn readers_that_rest_take_back_what_they_left_and_make_nothing_twice() {
+    let (stream, mut lanes) = (stream(1 << 20), Lanes::default());
+    let template = Arc::new(Template { fixed: vec![7; 1_000], ..Template::default() });
+    let mut readers: Vec<_> =
+        (1..5).map(|every| (Thinned::new(Reader::new(Arc::clone(&stream)), 10 * every), Position::default())).collect();
+    let mut left = Vec::new();
+    for number in 0..100_u64 {
+        let said = Said { number, template: Some(Arc::clone(&template)), must_stay: false };
+        lanes.append(&stream, number, std::slice::from_ref(&said)).1.expect("small");
+        for (thinned, at) in &mut readers {
+            while let Piece::Data { next, .. } = thinned.read_to(*at, true, None, false) {
+                *at = next;
+            }
+            // It stands behind all there is, though nothing beyond the last step was told.
+            assert!(thinned.thinning.at == stream.log.end() && (number == 0 || *at < stream.log.end()));
+            thinned.rest();
+            assert_eq!(thinned.thinning.bytes(), 0);
+        }
+        left.push(stream.resting.bytes());
+    }
+    assert!(left[0] > 0 && left.iter().all(|bytes| *bytes <= 2 * left[0]), "{left:?}");
+    let (thinned, at) = &mut readers[0];
+    let resumed = thinned.reader.resume(Rest { at: *at, every_ns: 10, head: true, end: None });
+    assert_eq!(resumed.map(|thinning| thinning.at), Some(stream.log.end()));
+}

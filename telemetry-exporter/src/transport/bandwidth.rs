@@ -10,12 +10,16 @@ use std::time::Instant;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{PeerId, Stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::turns::Turns;
 use crate::access::{Caller, Identity};
-use crate::limits::{BANDWIDTH_BYTES_MAX, BANDWIDTH_DEADLINE, BANDWIDTH_TESTS_MAX, HANDSHAKE_DEADLINE};
+use crate::admission::{Client, Quota, Share};
+use crate::limits::{
+    BANDWIDTH_BYTES_MAX, BANDWIDTH_DEADLINE, BANDWIDTH_TESTS_MAX, BANDWIDTH_WAITING_MAX, BANDWIDTH_WAITING_PER_PEER_MAX,
+    HANDSHAKE_DEADLINE,
+};
 use crate::own::{Refusal, refused};
 use crate::service::Service;
 
@@ -47,41 +51,47 @@ pub struct Test {
 pub struct Tests {
     service: Arc<Service>,
     turns: Turns,
+    /// Those that have not said their size.
+    waiting: Arc<Quota>,
+    /// Those that run.
     room: Arc<Semaphore>,
 }
 
 impl Tests {
     pub fn new(service: Arc<Service>) -> Arc<Self> {
-        Arc::new(Self { service, turns: Turns::default(), room: Arc::new(Semaphore::new(BANDWIDTH_TESTS_MAX)) })
+        let waiting = Quota::new(BANDWIDTH_WAITING_MAX, BANDWIDTH_WAITING_PER_PEER_MAX);
+        Arc::new(Self { service, turns: Turns::default(), waiting, room: Arc::new(Semaphore::new(BANDWIDTH_TESTS_MAX)) })
     }
 
-    /// Serves one test in a task of its own; closes it at once for who may not, and where too many run, which is counted.
+    /// Serves one test in a task of its own; closes it at once for who may not, and where too many wait, which is counted.
     pub fn serve(self: &Arc<Self>, test: Test, identity: &Identity) {
         let allowed = self.service.rules.admit(&Caller::of(identity.clone())).is_ok();
-        let room = allowed.then(|| Arc::clone(&self.room).try_acquire_owned().ok()).flatten();
-        match room {
-            Some(room) => drop(tokio::spawn(serve(test, Arc::clone(self), room))),
+        let waits = allowed.then(|| self.waiting.take(Client::Peer(test.peer.to_string())).ok()).flatten();
+        match waits {
+            Some(waits) => drop(tokio::spawn(serve(test, Arc::clone(self), waits))),
             None => refused(Refusal::Bandwidth),
         }
     }
 
-    /// Whether this one may test now; it has then done so.
-    fn admit(&self, test: &Test, bytes: u32) -> bool {
-        let fits = (1..=BANDWIDTH_BYTES_MAX).contains(&bytes);
-        fits && self.turns.take(test.peer, test.remote, test.direction, Instant::now())
+    /// Room for this one, where it may test now; it has then had its turn.
+    fn admit(&self, test: &Test, bytes: u32) -> Option<SemaphorePermit<'_>> {
+        let room = self.room.try_acquire().ok().filter(|_| (1..=BANDWIDTH_BYTES_MAX).contains(&bytes))?;
+        self.turns.take(test.peer, test.remote, test.direction, Instant::now()).then_some(room)
     }
 }
 
 /// A client that goes away or stalls ends its test.
-async fn serve(mut test: Test, tests: Arc<Tests>, _room: OwnedSemaphorePermit) {
-    let _gone = timeout(BANDWIDTH_DEADLINE, run(&mut test, &tests)).await;
+async fn serve(mut test: Test, tests: Arc<Tests>, waits: Share) {
+    let _gone = timeout(BANDWIDTH_DEADLINE, run(&mut test, &tests, waits)).await;
 }
 
-async fn run(test: &mut Test, tests: &Tests) -> io::Result<()> {
+async fn run(test: &mut Test, tests: &Tests, waits: Share) -> io::Result<()> {
     let mut size = [0; 4];
     timeout(HANDSHAKE_DEADLINE, test.stream.read_exact(&mut size)).await??;
     let bytes = u32::from_be_bytes(size);
-    let rate = if tests.admit(test, bytes) {
+    let room = tests.admit(test, bytes);
+    drop(waits);
+    let rate = if room.is_some() {
         let began = Instant::now();
         match test.direction {
             Direction::Upload => send(&mut test.stream, bytes).await?,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "libp2p")]
 pub mod bandwidth;
+mod through;
 mod fair;
 mod words;
 mod write_deadline;
