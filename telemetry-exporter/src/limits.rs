@@ -218,7 +218,8 @@ pub const JUDGED_EVERY: Duration = Duration::from_secs(5);
 /// Requests at a time on one connection, unless the settings say otherwise. A further one waits, as HTTP/2 has it.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 8;
 
-/// Bytes of one HTTP/2 frame that is accepted, and of what waits to be sent on one request.
+/// Bytes of one HTTP/2 frame that is accepted, and of the head of an HTTP/1 request, unless the settings say otherwise; and of what waits to be sent on one request.
+/// A connection with a larger one is closed, and counted in `telemetry_connections_ended`.
 pub const FRAME_BYTES_MAX: u32 = 64 << 10;
 
 /// Bytes of requests that are received on one connection before they are looked at.

@@ -20,6 +20,10 @@ pub enum Refusal {
     Page,
     /// More requests in a second than one client may send.
     Rate,
+    /// More bytes than a request may have.
+    Size,
+    /// It did not come whole in time.
+    Late,
     /// Too many connections.
     Connections,
     /// Too many rpcs.

@@ -5,6 +5,7 @@
 mod api;
 mod credentials;
 mod leases;
+mod limits;
 mod matrix;
 mod reach;
 mod reload;

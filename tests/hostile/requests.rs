@@ -49,7 +49,7 @@ fn requests_that_are_too_large_are_refused_by_their_size() {
         let whole = [&declared[..], &vec![0; 100 << 20]].concat();
         assert!(!send(&mut stream, &whole, Duration::from_secs(20)).await, "100 MiB were taken");
     };
-    Ground::new("requests that are too large").under(attack).judge();
+    Ground::new("requests that are too large").under(attack).judge().bit("refused size", 105);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn requests_that_never_end_are_refused_by_their_size() {
         }
         all.join_all().await;
     };
-    Ground::new("requests that never end").under(attack).judge();
+    Ground::new("requests that never end").under(attack).judge().bit("refused size", 32);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn every_instrument_of_the_node_is_listed_from_its_binary_also_after_strip() {
             assert!(record["line"].as_u64().is_some_and(|line| line > 0) && record["crate"] == "examples", "{record}");
         }
         let refused = found.iter().find(|record| record["name"] == "telemetry_requests_refused").expect("the service's own");
-        let labels = serde_json::json!([{ "key": "cause", "values": ["disabled", "no_credential", "wrong_token", "expired_token", "not_listed", "page", "rate", "connections", "rpcs", "readers", "leases", "bandwidth"] }]);
+        let labels = serde_json::json!([{ "key": "cause", "values": ["disabled", "no_credential", "wrong_token", "expired_token", "not_listed", "page", "rate", "size", "late", "connections", "rpcs", "readers", "leases", "bandwidth"] }]);
         assert_eq!((&refused["labels"], &refused["crate"]), (&labels, &"telemetry-exporter".into()));
         let connections = found.iter().find(|record| record["name"] == "libp2p_network_connections").expect("a snapshot");
         assert_eq!((&connections["kind"], &connections["every_ms"]), (&"snapshot".into(), &5_000.into()));

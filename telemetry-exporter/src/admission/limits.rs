@@ -6,6 +6,9 @@ use telemetry_core::limits::CALLBACK_DEADLINE;
 
 use crate::limits;
 
+/// What a frame of HTTP/2 may be said to have at most (RFC 9113, section 4.2).
+const FRAME_BYTES: std::ops::RangeInclusive<u32> = 1 << 14..=(1 << 24) - 1;
+
 /// What clients may take of the service, each and all together.
 ///
 /// What a limit refuses is counted in `telemetry_requests_refused`, connections that one ends in `telemetry_connections_ended`, each by its cause.
@@ -40,6 +43,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Bytes of one request: [`REQUEST_BYTES_MAX`](limits::REQUEST_BYTES_MAX).
     pub request_bytes: usize,
+    /// Bytes of one frame of HTTP/2, and of the head of an HTTP/1 request: [`FRAME_BYTES_MAX`](limits::FRAME_BYTES_MAX). HTTP/2 has it that they are 16,384 at least.
+    pub frame_bytes: u32,
     /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together: [`HELD_BYTES_MAX`](limits::HELD_BYTES_MAX). The connections
     /// that are the slowest are ended beyond it; answers of at most [`ANSWER_BYTES_SMALL`](limits::ANSWER_BYTES_SMALL) bytes are sent all the same.
     pub held_bytes: usize,
@@ -73,6 +78,7 @@ impl Default for Limits {
             requests_per_connection: limits::STREAMS_PER_CONNECTION_MAX,
             requests_per_second: limits::REQUESTS_PER_SECOND_MAX,
             request_bytes: limits::REQUEST_BYTES_MAX,
+            frame_bytes: limits::FRAME_BYTES_MAX,
             held_bytes: limits::HELD_BYTES_MAX,
             metrics_readers: limits::METRICS_READERS_MAX,
             metrics_readers_per_client: limits::METRICS_READERS_PER_CLIENT_MAX,
@@ -114,6 +120,9 @@ impl Limits {
         ];
         if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {
             return Err(format!("{name} is 0: wanted 1 or more"));
+        }
+        if !FRAME_BYTES.contains(&self.frame_bytes) {
+            return Err(format!("frame_bytes is {}: wanted {} to {}", self.frame_bytes, FRAME_BYTES.start(), FRAME_BYTES.end()));
         }
         match times.into_iter().find(|(_, time)| time.is_zero() || *time > limits::DEADLINE_MAX) {
             Some((name, time)) => {

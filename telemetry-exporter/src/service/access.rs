@@ -33,8 +33,8 @@ pub async fn account(State(service): State<Arc<Service>>, request: Request, next
     let Some(over) = request.extensions().get::<Over>() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let open = over.place.open();
     let response = if service.rates.admit(&open.place().client, Instant::now()) {
-        let limits = service.places.limits();
-        let received = |body| Received::new(body, limits.handshake_deadline, limits.request_bytes, open.place());
+        let is_grpc = is_grpc(&request);
+        let received = |body| Received::new(body, is_grpc, service.places.limits(), open.place());
         next.run(request.map(|body| Body::new(received(body)))).await
     } else {
         refused(Refusal::Rate);

@@ -116,7 +116,7 @@ impl Connections {
             Spoken::Http1 => {
                 let mut builder = http1::Builder::new();
                 builder.timer(TokioTimer::new()).header_read_timeout(limits.handshake_deadline);
-                builder.max_buf_size(FRAME_BYTES_MAX as usize);
+                builder.max_buf_size(limits.frame_bytes as usize);
                 self.watch(builder.serve_connection(io, service), &place).await;
             }
             Spoken::Http2 => {
@@ -126,7 +126,7 @@ impl Connections {
                     .max_concurrent_streams(limits.requests_per_connection)
                     .initial_stream_window_size(RECEIVED_BYTES_MAX)
                     .initial_connection_window_size(RECEIVED_BYTES_MAX)
-                    .max_frame_size(FRAME_BYTES_MAX)
+                    .max_frame_size(limits.frame_bytes)
                     .max_send_buf_size(FRAME_BYTES_MAX as usize)
                     .keep_alive_interval(limits.handshake_deadline)
                     .keep_alive_timeout(limits.handshake_deadline);
