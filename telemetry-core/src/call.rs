@@ -39,7 +39,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(why) => write!(f, "the request does not serialise: {why}"),
-            Self::Caller(error) => write!(f, "the rpc was not answered: {error}"),
+            Self::Caller(error) => write!(f, "the call failed: {error}"),
             Self::Answer(why) => write!(f, "the answer is not as wanted: {why}"),
             Self::Undeclared => f.write_str("the rpc has no name: wanted a static that `#[rpc]` declares"),
         }

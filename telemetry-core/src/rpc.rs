@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(now(call(&beside, "double", &21)), Ok(42));
         assert_eq!(now(call::<_, u32, _>(&beside, "treble", &21)), Err(CallError::Caller(RpcError::not_found("treble"))));
         let refused = now(call::<_, u32, _>(&beside, "double", &u32::MAX)).expect_err("it is too much");
-        assert_eq!(refused.to_string(), "the rpc was not answered: the double is beyond 32 bits");
+        assert_eq!(refused.to_string(), "the call failed: the double is beyond 32 bits");
         assert_eq!(refused.source().map(ToString::to_string).as_deref(), Some("the double is beyond 32 bits"));
         let other = now(call::<_, String, _>(&beside, "double", &21)).expect_err("it is a number").to_string();
         assert!(other.starts_with("the answer is not as wanted: invalid type: integer `42`, expected a string"), "{other}");

@@ -20,7 +20,16 @@ pub struct Credentials {
     #[cfg(feature = "tls")]
     tls: Option<Arc<Tls>>,
     files: Vec<PathBuf>,
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Looked>,
+}
+
+/// What was seen of the files.
+#[derive(Clone, Default)]
+struct Looked {
+    /// When they were taken.
+    taken: Vec<Seen>,
+    /// When they were not, and why.
+    failed: Option<(Vec<Seen>, String)>,
 }
 
 /// What tells that a file has changed. None where it is not there.
@@ -31,7 +40,8 @@ impl Credentials {
     /// What cannot be read, or is not as wanted.
     pub fn open(config: &Config) -> Result<Self, StartError> {
         let files = files(config);
-        let seen = Mutex::new(look(&files)); // before they are read, so that no change falls in between
+        let taken = look(&files); // before they are read, so that no change falls in between
+        let seen = Mutex::new(Looked { taken, failed: None });
         let certificates = config.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
         let rules = Arc::new(
             Rules::new(config.access.clone(), certificates).map_err(|text| StartError::Setting(format!("access: {text}")))?,
@@ -68,11 +78,26 @@ impl Credentials {
         let mut seen = self.seen.lock(); // one at a time, so that the last to read is the last to be taken
         let now = look(&self.files); // before they are read, so that no change falls in between
         let taken = self.read_and_take();
-        reloaded(if taken.is_ok() { Reload::Taken } else { Reload::Failed });
-        if taken.is_ok() {
-            *seen = now;
+        match &taken {
+            Ok(()) => {
+                reloaded(Reload::Taken);
+                *seen = Looked { taken: now, failed: None };
+            }
+            Err(why) => {
+                let failed = Some((now, why.clone()));
+                if seen.failed != failed {
+                    reloaded(Reload::Failed); // once, however often it is tried
+                }
+                seen.failed = failed;
+            }
         }
         taken
+    }
+
+    /// What tells how reading the files went: none where there are none, and then the error of the last time, which is empty where it was taken.
+    pub fn watcher(self: &Arc<Self>) -> Option<impl Fn() -> String + Send + Sync + use<>> {
+        let credentials = Arc::clone(self);
+        (!self.files.is_empty()).then_some(move || credentials.seen.lock().failed.clone().map(|(_, why)| why).unwrap_or_default())
     }
 
     fn read_and_take(&self) -> Result<(), String> {
@@ -94,7 +119,7 @@ impl Credentials {
             }
             let credentials = Arc::clone(&self);
             let _ended_with_the_runtime = tokio::task::spawn_blocking(move || {
-                let seen = credentials.seen.lock().clone();
+                let seen = credentials.seen.lock().taken.clone();
                 if seen != look(&credentials.files) {
                     let _counted = credentials.reload();
                 }

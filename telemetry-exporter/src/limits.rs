@@ -97,6 +97,10 @@ pub const DISK_SESSIONS_MAX: usize = 256;
 /// Bytes of messages of which a reader that asked for the last of each step may not need all. The oldest are sent beyond it.
 pub const THINNED_BYTES_MAX: usize = 4 << 20;
 
+/// Readers that asked for the last of each step and gather messages of which they may not need all, at a time: each holds up to [`THINNED_BYTES_MAX`] and what was read with it.
+/// A further one waits until one of them tells something.
+pub const GATHERING_READERS_MAX: usize = 4;
+
 /// Between two looks at all streams for segments to seal and to drop, and at the snapshots that are due: the shortest interval
 /// that a snapshot can keep.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -184,6 +188,9 @@ pub const LEASE: Duration = Duration::from_secs(5 * 60);
 
 /// The longest lease. A client that wants more asks again.
 pub const LEASE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Between two collections, or two snapshots of one kind, that a lease asks for which does not say how often.
+pub const LEASE_EVERY: Duration = Duration::from_secs(1);
 
 /// The shortest time between two collections, or two snapshots of one kind, that a lease may ask for.
 pub const LEASE_EVERY_MIN: Duration = TICK;

@@ -32,7 +32,7 @@ pub enum Refusal {
     Readers,
     /// Too many leases.
     Leases,
-    /// A bandwidth test that is switched off, too large, or too early.
+    /// A bandwidth test that is switched off, too large, too early, or one of too many.
     Bandwidth,
 }
 

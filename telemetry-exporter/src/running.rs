@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use parking_lot::{Mutex, ReentrantMutex};
-use telemetry_core::{Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
+use telemetry_core::{Access, Attachment, Declaration, Sink, Telemetry, TelemetryBuilder};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -38,8 +38,9 @@ use crate::transport::unix;
 /// Threads that the service's tasks share. Blocking work has threads of its own.
 const WORKERS: usize = 1;
 
-/// The properties that tell of pushing, and of keeping streams in files.
+/// The properties that tell of pushing, of keeping streams in files, and of the files of certificates and tokens.
 const PUSH: &str = "telemetry_push";
+const CREDENTIALS: &str = "telemetry_credentials";
 const DISK: &str = "telemetry_disk";
 
 /// From the start to a first collection, so that nobody who looks at a new process has to wait for the interval.
@@ -113,7 +114,7 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
     let builder = Telemetry::builder();
     let registry = Arc::clone(builder.registry());
     registry.validate().map_err(StartError::Declare)?;
-    config.access.judge_names(&registry, &[PUSH, DISK]).map_err(StartError::Setting)?;
+    config.access.judge_names(&registry, &[PUSH, DISK, CREDENTIALS]).map_err(StartError::Setting)?;
     let streams = Streams::new(Arc::clone(&registry), config.streams.clone(), config.bounds.clone());
     let message_bytes_max = streams.metrics().log.options().message_bytes_max;
     let recovery = config.disk.as_ref().map(|disk| {
@@ -145,6 +146,12 @@ pub fn start_with(config: Config, settle: impl FnOnce(TelemetryBuilder) -> Telem
         let declaration = Declaration::new(DISK).with_description("How keeping the streams in files goes.");
         let watcher = keeper.watcher();
         telemetry.property(declaration, move || watcher().to_json()).map_err(StartError::Declare)?;
+    }
+    if let Some(watcher) = credentials.watcher() {
+        let declaration = Declaration::new(CREDENTIALS).with_access(Access::Restricted);
+        let declaration =
+            declaration.with_description("Why changed files of certificates and tokens are not taken; empty where they are.");
+        telemetry.property(declaration, watcher).map_err(StartError::Declare)?;
     }
     let leases = Leases::new(config.limits.leases, config.limits.leases_per_client);
     let snapshots =

@@ -26,13 +26,18 @@ async fn a_certificate_that_is_renewed_is_shown_and_one_that_cannot_be_read_chan
     files.write("tokens", WRONG); // as wanted, beside what is not
     let error = running.reload().expect_err("it is none").to_string();
     assert!(error.contains("server.pem: no certificate in PEM"), "{error}");
-    connect().await.expect("as before").session().await.expect("an answer");
+    let client = connect().await.expect("as before");
+    client.session().await.expect("an answer");
+    let why = client.properties(&["telemetry_credentials".to_owned()]).await.expect("it is listed");
+    assert!(format!("{:?}", why[0].value).contains("server.pem: no certificate in PEM"), "{why:?}");
     files.write("tokens", RIGHT);
     files.put("server", &files.signed("elsewhere", true));
     // Nobody tells: the files are looked at.
     until("the new certificate", async || connect().await.err()).await;
     files.put("server", &files.signed("localhost", true));
     running.reload().expect("they are as wanted");
+    let why = connect().await.expect("connected").properties(&["telemetry_credentials".to_owned()]).await.expect("an answer");
+    assert_eq!(why[0].value, Some(telemetry_exporter::pb::property::Value::StringValue(String::new())));
     connect().await.expect("connected").session().await.expect("an answer");
     assert_eq!(running.local_addr(), before);
 }

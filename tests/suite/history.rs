@@ -63,7 +63,7 @@ async fn a_part_is_pulled_by_its_times_across_segments_and_the_head() {
     }
     let both = PullOptions { follow: true, until_ns: Some(1), ..PullOptions::default() };
     let error = client.pull("history_times", &Place::default(), both).await.map(drop).expect_err("it would not end");
-    assert_eq!(error.to_string(), "INVALID_ARGUMENT: wanted follow or until_ns, not both");
+    assert_eq!(error.to_string(), "INVALID_ARGUMENT: wanted follow or until, not both");
     let every = PullOptions { every: Some(Duration::from_secs(1)), ..PullOptions::default() };
     let error = client.pull("history_times", &Place::default(), every).await.map(drop).expect_err("events are no metrics");
     assert!(error.to_string().contains("\"history_times\" is no stream of metrics"), "{error}");

@@ -7,10 +7,11 @@ use telemetry_exporter::pb::telemetry_client::TelemetryClient;
 use telemetry_exporter::pb::{self, pull_response::Item};
 use telemetry_exporter::stream::{Piece, Position, Reader, frames};
 use telemetry_exporter::{Running, StreamBounds};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::support::{client, config, is_alone, start, until};
+use crate::support::{DEADLINE, client, config, is_alone, start, until};
 
 /// A connection on which no more is sent unread than HTTP/2 has it at the least.
 async fn narrow(running: &Running) -> TelemetryClient<Channel> {
@@ -143,4 +144,74 @@ async fn so_many_of_one_client_and_of_all_read_metrics_at_a_time_and_one_that_le
         let latest = until("room", async || last.latest("metrics").await.ok()).await;
         assert!(!latest.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_all_there_is_gets_it_however_much_is_held_and_so_do_others() {
+    let mut config = config();
+    config.limits.held_bytes = 2 << 20;
+    let running = start(config);
+    for number in 0..136 {
+        let declared = running.telemetry().property(format!("stalled_large_{number}"), || "x".repeat(4 << 10));
+        declared.expect("declared");
+    }
+    let event: Event<String> = running.telemetry().event("stalled_large_events").expect("declared");
+    (0..100).for_each(|_| event.emit(&"x".repeat(60_000)));
+    let names: Vec<_> = (0..136).map(|number| format!("stalled_large_{number}")).collect();
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        connections.push(narrow(&running).await);
+    }
+    let mut answers = Vec::new();
+    for client in &mut connections {
+        for _ in 0..2 {
+            answers.push(
+                client.get_properties(pb::GetPropertiesRequest { names: names.clone() }).await.expect("an answer").into_inner(),
+            );
+        }
+    }
+    // A little more than there may be is held by now, unread.
+    let reading = answers.into_iter().map(async |mut answers| {
+        let mut bytes = 0;
+        while let Some(property) = answers.message().await.expect("an answer") {
+            bytes += property.value.map_or(0, |value| match value {
+                pb::property::Value::StringValue(text) => text.len(),
+                pb::property::Value::IntegerValue(_) => 0,
+            });
+        }
+        bytes
+    });
+    let json = async || {
+        let address = running.local_addr().expect("it listens");
+        let mut io = tokio::net::TcpStream::connect(address).await.expect("connected");
+        let asked = b"GET /api/streams/stalled_large_events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        io.write_all(asked).await.expect("sent");
+        let mut answer = Vec::new();
+        io.read_to_end(&mut answer).await.expect("all of it");
+        answer.len()
+    };
+    let mut other = narrow(&running).await;
+    let pulling = async {
+        let mut answers = other.pull(request("stalled_large_events")).await.expect("an answer").into_inner();
+        let mut messages = 0;
+        while let Some(Item::Chunk(chunk)) = answers.message().await.expect("an answer").and_then(|answer| answer.item) {
+            messages += frames(&chunk.data).count();
+        }
+        messages
+    };
+    let all = async { tokio::join!(join_all(reading), join_all((0..8).map(|_| json())), pulling) };
+    let (properties, lists, messages) = tokio::time::timeout(DEADLINE, all).await.expect("nobody waits for himself");
+    assert!(properties.iter().all(|bytes| *bytes == 136 << 12), "{properties:?}");
+    assert!(lists.iter().all(|bytes| *bytes > 6_000_000), "{lists:?}");
+    assert_eq!(messages, 100);
+
+    for number in 136..168 {
+        running.telemetry().property(format!("stalled_large_{number}"), || "x".repeat(64 << 10)).expect("declared");
+    }
+    let names = (0..168).map(|number| format!("stalled_large_{number}")).collect();
+    let refused = other.get_properties(pb::GetPropertiesRequest { names }).await.expect_err("it is more than may be held");
+    assert!(
+        refused.code() == Code::ResourceExhausted && refused.message().contains("at most 2097152 are answered together"),
+        "{refused}"
+    );
 }

@@ -23,6 +23,9 @@ struct Ping {
 
 /// Emits what became of a ping.
 pub fn pinged(event: &ping::Event) {
+    if matches!(event.result, Err(ping::Failure::Unsupported)) {
+        return; // a client of the telemetry is no node
+    }
     PINGS.emit(&Ping {
         peer: event.peer.to_string(),
         rtt_us: event.result.as_ref().ok().map(|rtt| rtt.as_micros() as u64),

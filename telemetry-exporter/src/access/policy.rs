@@ -9,7 +9,7 @@ use crate::stream::METRICS;
 
 /// Who may ask for what.
 ///
-/// `whole` is what a caller must be to ask for anything; it is never less than that. Of a stream, a property or an rpc the program may want more
+/// `whole` is what a caller must be to ask for anything; nothing may want less. Of a stream, a property or an rpc the program may want more
 /// with [`of`](Self::of), and its declaration may with `access = "…"`, where the program says nothing. Who is listed, which is a peer of
 /// `peers`, who shows a token, a client certificate that the TLS settings take, and whoever is let in by the file permissions of a Unix
 /// socket, may have what is restricted.
@@ -110,7 +110,11 @@ impl Policy {
     /// # Errors
     /// The first setting that cannot be, with what is wanted.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        for (name, _) in &self.names {
+        for (name, access) in &self.names {
+            if *access < self.whole {
+                let (access, whole) = (format!("{access:?}").to_lowercase(), format!("{:?}", self.whole).to_lowercase());
+                return Err(format!("access of \"{name}\": {access} is less than the whole wants, which is {whole}"));
+            }
             let begin = name.strip_suffix('*').unwrap_or(name);
             if name.is_empty() || begin.contains('*') {
                 return Err(format!("access of \"{name}\": wanted a name, or how names begin and one * behind it"));
@@ -135,6 +139,8 @@ mod tests {
         assert_eq!(policy.named("other"), Some(Access::Disabled));
         assert_eq!(Policy::default().named("other"), None);
         assert_eq!(policy.validate(), Ok(()));
+        let less = Policy::new(Access::Restricted).of("host_os", Access::Public).validate();
+        assert_eq!(less, Err("access of \"host_os\": public is less than the whole wants, which is restricted".to_owned()));
         for name in ["", "a*b", "**"] {
             assert!(Policy::default().of(name, Access::Public).validate().is_err(), "{name}");
         }

@@ -160,7 +160,10 @@ impl Rules {
                 denied(Refusal::NoCredential, Code::Unauthenticated, text)
             }
             _ => {
-                let text = format!("{} is restricted to a list: this connection does not say who asks", what());
+                let text = format!(
+                    "{} is restricted to a list: this connection does not say who asks, and the program takes neither tokens nor certificates",
+                    what()
+                );
                 denied(Refusal::NotListed, Code::PermissionDenied, text)
             }
         }
@@ -235,7 +238,7 @@ mod tests {
         );
         assert_eq!(public.may(&anonymous, "rpc", "open", Some(Access::Restricted)), Ok(Allowance::Public));
         assert!(public.may(&Caller::of(Identity::Local), "rpc", "shut", None).is_err());
-        let restricted = rules(Policy { whole: Access::Restricted, ..policy });
+        let restricted = rules(Policy::new(Access::Restricted));
         assert!(restricted.may(&anonymous, "rpc", "open", None).is_err_and(|denied| denied.code == Code::PermissionDenied));
     }
 

@@ -74,8 +74,10 @@ impl Tokens {
     pub(super) fn read(&self) -> Result<Secrets, String> {
         let mut all = Vec::new();
         for path in &self.files {
-            let text =
-                secret_file::read(path, TOKENS_FILE_BYTES_MAX).map_err(|why| format!("the tokens of {}: {why}", path.display()))?;
+            let text = secret_file::read(path, TOKENS_FILE_BYTES_MAX).map_err(|why| {
+                let helps = if path.exists() { "" } else { "; `telemetry token FILE` makes one" };
+                format!("the tokens of {}: {why}{helps}", path.display())
+            })?;
             let text = String::from_utf8(text).map_err(|_| format!("the tokens of {}: it is no text", path.display()))?;
             for (index, line) in text.lines().enumerate() {
                 let secret =

@@ -35,7 +35,7 @@ impl HeldBody {
         Self { inner, open, rest: Bytes::new(), amount: None, made: 0, waits: None }
     }
 
-    /// Waits until there is room for what is made next.
+    /// Waits until there is room for what is made next. Of who reads all there is, what is made already waits for this to go on.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.made < ANSWER_BYTES_SMALL {
             return Poll::Ready(());
@@ -45,14 +45,14 @@ impl HeldBody {
                 std::task::ready!(waits.poll_unpin(context));
                 self.waits = None;
             }
-            let places = Arc::clone(&self.open.place().places);
-            if places.press() {
+            let place = Arc::clone(self.open.place());
+            if place.is_read() || place.places.press() {
                 return Poll::Ready(());
             }
             self.waits = Some(Box::pin(async move {
-                let mut room = std::pin::pin!(places.room.notified());
+                let mut room = std::pin::pin!(place.places.room.notified());
                 room.as_mut().enable(); // before the look, so that nothing falls in between
-                if !places.press() {
+                if !place.is_read() && !place.places.press() {
                     room.await;
                 }
             }));

@@ -39,6 +39,8 @@ pub struct Places {
 struct Taken {
     next: u64,
     places: BTreeMap<u64, Weak<Place>>,
+    /// Those that made room and are not gone yet.
+    leaving: Vec<Weak<Place>>,
     clients: HashMap<Client, usize>,
 }
 
@@ -119,6 +121,8 @@ impl Places {
             place.leave(&mut taken);
             let is_unread = place.oldest().is_some_and(|since| self.is_past(since, UNREAD_AFTER));
             place.end(Ending::Idle, is_unread);
+            taken.leaving.retain(|place| place.strong_count() > 0);
+            taken.leaving.push(Arc::downgrade(&place));
             let place = self.take(&mut taken, client, identity);
             drop(taken);
             return Some(place);
@@ -191,8 +195,10 @@ impl Places {
         self.began.elapsed().as_millis() as u64
     }
 
+    /// All that are there, also those that are to go.
     fn all(&self) -> Vec<Arc<Place>> {
-        self.taken.lock().places.values().filter_map(Weak::upgrade).collect()
+        let taken = self.taken.lock();
+        taken.places.values().chain(&taken.leaving).filter_map(Weak::upgrade).collect()
     }
 
     /// Ends what asks nothing, or reads nothing, for too long; to be called now and then.
@@ -210,7 +216,7 @@ impl Places {
     }
 
     /// Whether an answer may be made. Where too many bytes wait, connections that are slow are ended, whose bytes have waited the longest first; where there
-    /// are a quarter as many again, also those that have more than their share, the largest first.
+    /// are a quarter as many again, also those that have more than their share, the largest first. Of the slow, who has less than a quarter of it is left alone.
     pub(super) fn press(&self) -> bool {
         let (held, most) = (self.held.load(Ordering::Relaxed), self.limits.held_bytes);
         if held < most {
@@ -221,10 +227,11 @@ impl Places {
         let mut left = held.saturating_sub(ending.map(|place| place.held.load(Ordering::Relaxed)).sum());
         let held = |place: &Place| place.held.load(Ordering::Relaxed);
         let waiting = all.iter().filter_map(|place| place.oldest().map(|since| (since, place)));
-        let (mut slow, mut others): (Vec<_>, Vec<_>) =
-            waiting.filter(|(_, place)| held(place) > 0).partition(|(since, _)| self.is_slow(*since));
+        let (mut slow, mut others): (Vec<_>, Vec<_>) = waiting.partition(|(since, _)| self.is_slow(*since));
+        let share = most / self.limits.connections;
+        slow.retain(|(_, place)| held(place) > share / 4);
         slow.sort_by_key(|(since, _)| *since);
-        others.retain(|(_, place)| held(place) > most / self.limits.connections);
+        others.retain(|(_, place)| held(place) > share);
         others.sort_by_key(|(_, place)| Reverse(held(place)));
         let beyond = most.saturating_add(most / 4);
         for ((_, place), to) in slow.into_iter().map(|slow| (slow, most)).chain(others.into_iter().map(|other| (other, beyond))) {
@@ -275,6 +282,11 @@ impl Place {
 
     fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0 && !self.is_ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether it holds what was made of answers, none of which waits for the other end: more of them must be taken, so that it holds less.
+    pub(super) fn is_read(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > 0 && self.waiting.lock().is_empty()
     }
 
     /// When what has waited the longest for the other end began to.
@@ -358,8 +370,15 @@ pub struct Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.place.waiting.lock().remove(&self.id);
-        self.place.progress.store(self.place.places.now_ms(), Ordering::Relaxed);
+        let mut waiting = self.place.waiting.lock();
+        waiting.remove(&self.id);
+        let is_read = waiting.is_empty();
+        drop(waiting);
+        let places = &self.place.places;
+        self.place.progress.store(places.now_ms(), Ordering::Relaxed);
+        if is_read && places.held.load(Ordering::Relaxed) >= places.limits.held_bytes {
+            places.room.notify_waiters();
+        }
     }
 }
 

@@ -130,6 +130,37 @@ fn the_slowest_is_ended_when_too_much_waits_and_not_before() {
 }
 
 #[test]
+fn who_is_slow_with_little_is_not_ended_for_what_others_hold() {
+    let limits = Limits { held_bytes: 64_000, connections: 64, ..Limits::default() };
+    let places = Places::new(limits);
+    let enter = |last| places.enter(client(last), Identity::Anonymous).expect("room");
+    let little: Vec<_> = (10..20).map(enter).collect();
+    for place in &little {
+        place.waiting.lock().insert(0, 0);
+        places.hold(place, 250);
+    }
+    let much = enter(1);
+    much.waiting.lock().insert(1, u64::MAX);
+    places.hold(&much, 64_000);
+    passed(&places);
+    assert!(!places.press());
+    assert!(!little.iter().any(|place| is_told(place) || places.is_marked(&place.client)) && !is_told(&much));
+}
+
+#[test]
+fn what_is_held_by_who_made_room_and_is_not_gone_ends_nobody_else() {
+    let places = Places::new(Limits { held_bytes: 100, connections: 2, ..Limits::default() });
+    let enter = |last| places.enter(client(last), Identity::Anonymous).expect("room");
+    let (first, other) = (enter(1), enter(2));
+    let _waits = [&first, &other].map(|place| place.wait());
+    places.hold(&first, 70);
+    let _new = enter(3); // the first makes room
+    assert!(is_told(&first) && !is_told(&other));
+    places.hold(&other, 60);
+    assert!(!places.press() && !is_told(&other), "70 of 130 bytes go in any case");
+}
+
+#[test]
 fn who_makes_room_is_marked_only_where_it_did_not_take_what_it_asked_for() {
     let places = places(1, 1);
     let enter = |last| places.enter(client(last), Identity::Anonymous);

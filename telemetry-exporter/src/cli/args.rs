@@ -20,12 +20,15 @@ const OF_FILES: &[&str] = &[
     "identity",
 ];
 
+/// The heading of what tells where a program is, and how it is asked.
+const PROGRAM: &str = "The program";
+
 /// Looks at the telemetry of a running program.
 #[derive(Parser)]
 #[command(name = "telemetry", version, arg_required_else_help = true)]
 pub struct Args {
     /// Where the program serves its telemetry: host:port, https://host:port, or unix: and the path of a socket.
-    #[arg(long, global = true, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "ADDRESS")]
+    #[arg(long, global = true, help_heading = PROGRAM, env = "TELEMETRY_HOST", default_value = "127.0.0.1:4000", value_name = "ADDRESS")]
     pub host: String,
 
     #[command(flatten)]
@@ -33,16 +36,16 @@ pub struct Args {
 
     /// Where it serves its telemetry over libp2p; this is used then, whatever --host says.
     #[cfg(feature = "libp2p")]
-    #[arg(long, global = true, value_name = "MULTIADDR/p2p/ID")]
+    #[arg(long, global = true, help_heading = PROGRAM, value_name = "MULTIADDR/p2p/ID")]
     pub peer: Option<String>,
 
     /// The file of the key that we are known by over libp2p; without it we have a new id each time. `telemetry identity` makes one.
     #[cfg(feature = "libp2p")]
-    #[arg(long, global = true, env = "TELEMETRY_IDENTITY", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = PROGRAM, env = "TELEMETRY_IDENTITY", value_name = "FILE")]
     pub identity: Option<PathBuf>,
 
     /// Print JSON: an array for a list, a line a message for a stream.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
 
     #[command(subcommand)]
@@ -51,6 +54,7 @@ pub struct Args {
 
 /// What is shown to the program, and whom it is trusted by.
 #[derive(clap::Args, Clone, Default)]
+#[command(next_help_heading = PROGRAM)]
 pub struct Shown {
     /// A file whose first line has the token to show; that of the variable TELEMETRY_TOKEN is shown where there is none.
     #[arg(long, global = true, value_name = "FILE")]
@@ -234,7 +238,7 @@ pub enum Command {
     Watch {
         /// The event, the snapshot, or `metrics`.
         name: String,
-        /// Between two snapshots or collections.
+        /// Between two snapshots or collections: 250ms at least, and 1s where nothing is said.
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         every: Option<Duration>,
         /// How long.

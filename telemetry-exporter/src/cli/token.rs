@@ -27,8 +27,8 @@ pub fn make(path: Option<&Path>, name: Option<&str>, lasts: Option<Duration>, js
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|error| other(format!("the system has no random bytes: {error}")))?;
     let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    if lasts.is_some_and(|lasts| lasts > LASTS_MAX) {
-        return Err(other("--for: wanted at most 100years, or nothing for ever".to_owned()));
+    if lasts.is_some_and(|lasts| lasts > LASTS_MAX || lasts.is_zero()) {
+        return Err(other("--for: wanted a time above zero and at most 100years, or nothing for ever".to_owned()));
     }
     let until = lasts.map(|lasts| humantime::format_rfc3339_seconds(SystemTime::now() + lasts).to_string());
     let Some(path) = path else {

@@ -34,13 +34,13 @@ pub struct Rates {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BandwidthError {
-    /// The server refused: a test of this peer or from this address was less than [`BANDWIDTH_EVERY`](crate::limits::BANDWIDTH_EVERY) ago.
+    /// The server refused: a test of this peer or from this address was less than [`BANDWIDTH_EVERY`](crate::limits::BANDWIDTH_EVERY) ago, or too many run.
     Refused,
     /// The payload has no bytes, or more than [`BANDWIDTH_BYTES_MAX`]: how many. Nothing was asked.
     Size(u32),
     /// There is no stream: the peer is not to be had, or offers no tests.
     Open(PeerId, OpenStreamError),
-    /// The test broke off. A server that closes the stream without an answer does not let this peer in, or has too many tests.
+    /// The test broke off. A server that closes the stream without an answer does not let this peer in.
     Broken(io::Error),
 }
 
@@ -54,12 +54,14 @@ impl BandwidthError {
 impl fmt::Display for BandwidthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused => {
-                f.write_str("the bandwidth test was refused: the last one of this peer or address was too short a time ago")
-            }
+            Self::Refused => f.write_str(
+                "the bandwidth test was refused: the last one of this peer or address was too short a time ago, or others test now",
+            ),
             Self::Size(bytes) => write!(f, "a bandwidth test of {bytes} bytes: wanted 1 to {BANDWIDTH_BYTES_MAX}"),
             Self::Open(peer, error) => write!(f, "no bandwidth test with {peer}: {error}"),
-            Self::Broken(error) => write!(f, "the bandwidth test broke off: {error}"),
+            Self::Broken(error) => {
+                write!(f, "the bandwidth test broke off: {error}; a program closes it for a peer that it does not list")
+            }
         }
     }
 }

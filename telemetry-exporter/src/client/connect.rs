@@ -10,8 +10,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-use super::error::ClientError;
-use super::{chain, settings};
+use super::error::{ClientError, chain};
+use super::settings;
 
 /// What the addresses of Unix sockets begin with.
 const UNIX: &str = "unix:";
@@ -134,7 +134,14 @@ pub async fn channel(address: &str, credentials: &Credentials) -> Result<Channel
         return Err(no_address(why.to_owned()));
     }
     let endpoint = if is_https { tls(endpoint, credentials)? } else { endpoint };
-    settings(endpoint).connect().await.map_err(failed)
+    settings(endpoint).connect().await.map_err(|error| match failed(error) {
+        // What `openssl req -x509` makes, unless it is told otherwise.
+        ClientError::Connect(address, why) if why.contains("CaUsedAsEndEntity") => {
+            let helps = "; the server shows the certificate of an authority: wanted one with basicConstraints CA:FALSE";
+            ClientError::Connect(address, why + helps)
+        }
+        error => error,
+    })
 }
 
 #[cfg(feature = "tls")]

@@ -58,6 +58,20 @@ impl From<Status> for ClientError {
     }
 }
 
+/// An error with its causes: tonic's own text is "transport error" alone.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// The code as gRPC's documents spell it.
 fn spelt(code: Code) -> String {
     let mut out = String::new();
@@ -77,7 +91,13 @@ impl fmt::Display for ClientError {
             Self::Credentials(why) => write!(f, "the credentials: {why}"),
             Self::Connect(address, why) => write!(f, "cannot connect to {address}: {why}"),
             Self::Request(why) => write!(f, "the request is not as wanted: {why}"),
-            Self::Status(status) => write!(f, "{}: {}", spelt(status.code()), status.message()),
+            Self::Status(status) => {
+                write!(f, "{}: {}", spelt(status.code()), status.message())?;
+                // Of a connection that broke, what is beneath tells more.
+                let beneath = std::error::Error::source(&**status).map(chain).unwrap_or_default();
+                let more = beneath.strip_prefix(status.message()).unwrap_or(&beneath).trim_start_matches(": ");
+                if more.is_empty() { Ok(()) } else { write!(f, ": {more}") }
+            }
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),
         }
     }

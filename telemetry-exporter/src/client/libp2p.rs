@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::error::ClientError;
-use super::{chain, settings};
+use super::error::{ClientError, chain};
+use super::settings;
 use crate::limits::CONNECT_DEADLINE;
 use crate::protocol::TELEMETRY_PROTOCOL;
 

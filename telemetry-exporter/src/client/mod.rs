@@ -250,17 +250,3 @@ fn settings(endpoint: Endpoint) -> Endpoint {
 fn grpc(channel: Shown) -> TelemetryClient<Shown> {
     TelemetryClient::new(channel).max_decoding_message_size(TAKEN_BYTES_MAX)
 }
-
-/// An error with its causes: tonic's own text is "transport error" alone.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::stream::{self, StreamExt};
 use prost::Message;
@@ -15,7 +16,7 @@ use super::leased::{self, Wanted};
 use super::read::{self, Answers, Pull};
 use super::{Service, answers, rpcs};
 use crate::access::{Caller, Identity};
-use crate::admission::{Amount, Place};
+use crate::admission::{self, Amount, Place};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
 use crate::stream::{METRICS, Position, Token, TokenError};
@@ -36,6 +37,9 @@ impl Telemetry for Grpc {
         let (caller, place) = (caller(&request), place(&request)?);
         let wanted = self.properties(&caller, &request.into_inner().names)?;
         let deadline = self.0.places.limits().property_deadline;
+        // What may be large is not made where too much waits already; how large it is, is known when it is made.
+        let most = wanted.len().saturating_mul(self.0.property_bytes.load(Ordering::Relaxed));
+        drop(admission::room(&place, most).await);
         let room = Arc::clone(&self.0.evaluations).acquire_owned().await;
         let room = room.map_err(|_| Status::unavailable("the telemetry stops"))?;
         // They are the user's functions, and may block.
@@ -50,9 +54,17 @@ impl Telemetry for Grpc {
             Err(failure) => answers::property(&entry, Err(failure)),
         };
         let answers: Vec<_> = evaluated.into_iter().map(answer).collect();
-        // They are there until the last is sent.
-        let held = Amount::new(answers.iter().map(Message::encoded_len).sum(), place);
-        Ok(Response::new(stream::iter(answers).map(move |answer| (&held, Ok(answer)).1).boxed()))
+        let sizes: Vec<_> = answers.iter().map(Message::encoded_len).collect();
+        let (bytes, bytes_max) = (sizes.iter().sum::<usize>(), self.0.places.limits().held_bytes);
+        self.0.property_bytes.fetch_max(sizes.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
+        if bytes > bytes_max {
+            let text = format!("the properties have {bytes} bytes: at most {bytes_max} are answered together, wanted some by name");
+            return Err(Status::resource_exhausted(text));
+        }
+        // Each counts until it is passed on.
+        let held: Vec<_> =
+            answers.into_iter().zip(sizes).map(|(answer, bytes)| (answer, Amount::new(bytes, Arc::clone(&place)))).collect();
+        Ok(Response::new(stream::iter(held).map(|(answer, _counted_elsewhere_now)| Ok(answer)).boxed()))
     }
 
     async fn get_stream_descriptors(
@@ -96,11 +108,11 @@ impl Telemetry for Grpc {
         }
         if every_ns != 0 && stream.id != 0 {
             return Err(Status::invalid_argument(format!(
-                "\"{name}\" is no stream of metrics: only of these every_ns leaves some out"
+                "\"{name}\" is no stream of metrics: only of these `every` leaves some out"
             )));
         }
         if follow && until_ns != 0 {
-            return Err(Status::invalid_argument("wanted follow or until_ns, not both"));
+            return Err(Status::invalid_argument("wanted follow or until, not both"));
         }
         let (lives, restarted, from) = read::begin(self.0.streams.lives(&stream), session.as_deref(), from, since_ns);
         if let (None, Some(life)) = (restarted, lives.first())

@@ -41,6 +41,13 @@ pub async fn unknown(request: Request) -> Response {
         .into_response()
 }
 
+/// A known path, asked for in a way that it has not.
+pub async fn other_method(request: Request) -> Response {
+    let (path, method) = (request.uri().path().to_owned(), request.method().clone());
+    let wanted = if path.starts_with("/api/rpcs/") { "POST" } else { "GET" };
+    (StatusCode::METHOD_NOT_ALLOWED, format!("{path} has no {method}: wanted {wanted}\n")).into_response()
+}
+
 async fn scrape(State(service): State<Arc<Service>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Response {
     if let Err(status) = service.let_have(&caller, "stream", METRICS, METRICS, None) {
         return refuse(false, status.code(), status.message().to_owned());

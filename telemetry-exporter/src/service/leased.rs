@@ -13,7 +13,7 @@ use super::Service;
 use crate::access::Caller;
 use crate::admission::Client;
 use crate::leases::Lease;
-use crate::limits::{JUDGED_EVERY, LEASE, LEASE_EVERY_MIN, LEASE_MAX};
+use crate::limits::{JUDGED_EVERY, LEASE, LEASE_EVERY, LEASE_EVERY_MIN, LEASE_MAX};
 use crate::own::{Refusal, refused};
 use crate::pb;
 use crate::stream::{NamedLog, StreamKind};
@@ -43,21 +43,25 @@ pub fn hold(
     service: &Arc<Service>,
     wanted: Wanted,
 ) -> Result<impl Stream<Item = Result<pb::LeaseResponse, Status>> + Send + use<>, Status> {
-    let Wanted { client, caller, stream, every, lasts } = wanted;
+    let Wanted { client, caller, stream, mut every, lasts } = wanted;
     let name = stream.name().to_owned();
     let wrong = |text: String| Err(Status::invalid_argument(text));
     if lasts > LEASE_MAX {
-        return wrong(format!("for_ns is {lasts:?}: wanted at most {LEASE_MAX:?}"));
+        return wrong(format!("for {lasts:?}: wanted at most {LEASE_MAX:?}"));
     }
     let on = match &stream.kind {
         StreamKind::Event(entry) => match (entry.switch_on(), every.is_zero()) {
             (None, _) => {
                 return wrong(format!("the event \"{name}\" is emitted in any case: wanted one that is emitted on demand"));
             }
-            (Some(_), false) => return wrong("every_ns of an event: wanted 0".to_owned()),
+            (Some(_), false) => return wrong("every: wanted none of an event, which is emitted as it comes".to_owned()),
             (on, true) => on,
         },
-        _ if every < LEASE_EVERY_MIN => return wrong(format!("every_ns is {every:?}: wanted {LEASE_EVERY_MIN:?} or more")),
+        _ if every.is_zero() => {
+            every = LEASE_EVERY;
+            None
+        }
+        _ if every < LEASE_EVERY_MIN => return wrong(format!("every {every:?}: wanted {LEASE_EVERY_MIN:?} or more")),
         _ => None,
     };
     let lease = service.leases.take(client, &name, every, on).map_err(|why| {

@@ -12,7 +12,7 @@ mod read;
 mod rpcs;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use telemetry_core::{Registry, Telemetry};
 use tokio::sync::{Semaphore, watch};
@@ -22,7 +22,7 @@ use crate::access::Rules;
 use crate::admission::{Limits, Places, Quota, Rates};
 use crate::export::StreamExporter;
 use crate::leases::Leases;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, SCRAPES_MAX};
+use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, GATHERING_READERS_MAX, SCRAPES_MAX};
 use crate::pb::telemetry_server::{SERVICE_NAME, TelemetryServer};
 use crate::stream::Streams;
 
@@ -51,10 +51,14 @@ pub struct Service {
     pub rpcs: Rpcs,
     /// Room for passes over properties.
     pub evaluations: Arc<Semaphore>,
+    /// Bytes of the largest property that was answered.
+    pub property_bytes: AtomicUsize,
     /// Room for scrapes.
     pub scrapes: Arc<Semaphore>,
     /// Room for readers of metrics.
     pub metrics_readers: Arc<Quota>,
+    /// Room for readers of the last of each step that gather.
+    pub gatherings: Arc<Semaphore>,
     /// Whether a first collection was asked for.
     asked: AtomicBool,
 }
@@ -82,9 +86,11 @@ impl Service {
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
+            property_bytes: AtomicUsize::new(0),
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
             metrics_readers: Quota::new(limits.metrics_readers, limits.metrics_readers_per_client),
             places: Places::new(limits),
+            gatherings: Arc::new(Semaphore::new(GATHERING_READERS_MAX)),
             asked: AtomicBool::new(false),
         })
     }
@@ -109,6 +115,7 @@ impl Service {
         let routes = routes.layer(axum::middleware::from_fn(access::only_grpc));
         let check = axum::middleware::from_fn_with_state(Arc::clone(self), access::check);
         let routes = routes.merge(http::metrics(Arc::clone(self))).merge(api::routes(Arc::clone(self))).fallback(http::unknown);
+        let routes = routes.method_not_allowed_fallback(http::other_method);
         let account = axum::middleware::from_fn_with_state(Arc::clone(self), access::account);
         routes.layer(check).merge(http::health(Arc::clone(self))).layer(account)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
 use tonic::Status;
 use uuid::Uuid;
@@ -151,6 +151,8 @@ pub fn pull(service: &Service, place: Arc<Place>, pull: Pull) -> Result<Answers<
         at: from,
         end: None,
         wants: Wants { head, follow, until_ns, every_ns },
+        gatherings: Arc::clone(&service.gatherings),
+        gathering: None,
         stopping: service.stopping.clone(),
         is_over: false,
         place,
@@ -181,6 +183,9 @@ struct Pulling {
     /// Where what is wanted of this life ends, if not with it.
     end: Option<Position>,
     wants: Wants,
+    /// Room for those who gather, and this one's: from when it reads until it tells something, or rests.
+    gatherings: Arc<Semaphore>,
+    gathering: Option<OwnedSemaphorePermit>,
     stopping: watch::Receiver<bool>,
     is_over: bool,
     /// That of the connection.
@@ -207,7 +212,7 @@ impl Pulling {
                 Piece::Data { from, next, data } => {
                     self.at = next;
                     let chunk = self.source.chunk(from, next, data);
-                    self.source.rest();
+                    self.rest();
                     return Some(Ok(chunk));
                 }
                 Piece::Gap { from, to, messages_before, reason } => {
@@ -217,6 +222,7 @@ impl Pulling {
                         Reason::Lost => pb::GapReason::Lost,
                     };
                     self.at = to;
+                    self.rest();
                     return Some(Ok(self.source.gap((from, to), messages_before, reason)));
                 }
                 Piece::Beyond { end } if is_last => {
@@ -230,6 +236,7 @@ impl Pulling {
                 Piece::End | Piece::Beyond { .. } => {
                     let life = self.lives.pop_front()?;
                     let before = std::mem::take(&mut self.at);
+                    self.gathering = None;
                     self.source = Source::new(life, self.wants.every_ns);
                     self.end = self.wanted_end();
                     // A new session begins at its first segment, so that what it dropped by now shows as a gap too.
@@ -245,7 +252,7 @@ impl Pulling {
         let (head, follows) = (self.wants.head || !is_last, self.wants.follow && is_last);
         let is_stopping = self.is_stopping();
         let room = admission::room(&self.place, PIECE_BYTES).await;
-        let piece = self.source.read(self.at, head, self.end, !follows || is_stopping);
+        let piece = self.read(head, !follows || is_stopping).await;
         drop(room); // the piece is counted from when it is passed on, which is before anything else happens
         if !matches!(piece, Piece::End) || !follows || is_stopping {
             return piece;
@@ -255,11 +262,11 @@ impl Pulling {
             let mut changed = std::pin::pin!(stream.log.changed());
             changed.as_mut().enable(); // before the reading, so that no change falls in between
             let is_stopping = self.is_stopping();
-            let piece = self.source.read(self.at, head, self.end, is_stopping);
+            let piece = self.read(head, is_stopping).await;
             if !matches!(piece, Piece::End) || is_stopping {
                 return piece;
             }
-            self.source.rest();
+            self.rest();
             let news = tokio::select! {
                 () = changed => true,
                 _ = self.stopping.wait_for(|stopping| *stopping) => false,
@@ -268,6 +275,20 @@ impl Pulling {
                 tokio::time::sleep(FOLLOW_EVERY).await; // gathers what comes in a burst
             }
         }
+    }
+
+    /// What begins where the pull stands, as soon as there is room for it to gather.
+    async fn read(&mut self, head: bool, finishes: bool) -> Piece {
+        if self.wants.every_ns != 0 && self.gathering.is_none() {
+            self.gathering = Arc::clone(&self.gatherings).acquire_owned().await.ok(); // it is never closed
+        }
+        self.source.read(self.at, head, self.end, finishes)
+    }
+
+    /// Holds nothing until the next reading.
+    fn rest(&mut self) {
+        self.source.rest();
+        self.gathering = None;
     }
 
     /// Whether the service stops, or is gone.

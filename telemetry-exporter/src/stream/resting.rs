@@ -45,9 +45,12 @@ struct Kept {
 }
 
 impl Resting {
-    /// Keeps what is known, in place of what was left the longest ago.
+    /// Keeps what is known, in place of what was left the longest ago; nothing for which too many others would have to go.
     pub fn leave(&self, rest: Rest, left: Left) {
         let bytes = size_of::<(Rest, usize, Left)>() + left.restorer.bytes() + left.thinning.bytes();
+        if bytes > RESTING_BYTES_MAX / 2 {
+            return;
+        }
         let mut kept = self.0.lock();
         kept.bytes += bytes;
         kept.all.push_back((rest, bytes, left));

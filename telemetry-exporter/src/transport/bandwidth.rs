@@ -82,15 +82,15 @@ impl Tests {
 
 /// A client that goes away or stalls ends its test.
 async fn serve(mut test: Test, tests: Arc<Tests>, waits: Share) {
-    let _gone = timeout(BANDWIDTH_DEADLINE, run(&mut test, &tests, waits)).await;
+    let _gone = timeout(BANDWIDTH_DEADLINE, run(&mut test, &tests, Some(waits))).await;
 }
 
-async fn run(test: &mut Test, tests: &Tests, waits: Share) -> io::Result<()> {
+async fn run(test: &mut Test, tests: &Tests, waits: Option<Share>) -> io::Result<()> {
     let mut size = [0; 4];
     timeout(HANDSHAKE_DEADLINE, test.stream.read_exact(&mut size)).await??;
     let bytes = u32::from_be_bytes(size);
     let room = tests.admit(test, bytes);
-    drop(waits);
+    let _refused = waits.filter(|_| room.is_none()); // until it has taken the refusal
     let rate = if room.is_some() {
         let began = Instant::now();
         match test.direction {

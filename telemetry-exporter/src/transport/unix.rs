@@ -63,6 +63,7 @@ pub fn listen(path: &Path) -> Result<Listener, StartError> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".{}", std::process::id()));
     let aside = PathBuf::from(aside);
+    DirBuilder::new().mode(0o700).create(&aside).map_err(failed)?;
     let bound = bind(&aside, path);
     let _removed = fs::remove_dir_all(&aside);
     let (socket, inode) = bound.map_err(failed)?;
@@ -70,7 +71,6 @@ pub fn listen(path: &Path) -> Result<Listener, StartError> {
 }
 
 fn bind(aside: &Path, path: &Path) -> io::Result<(StdListener, (u64, u64))> {
-    DirBuilder::new().mode(0o700).create(aside)?;
     let inside = aside.join("s");
     let socket = StdListener::bind(&inside)?;
     fs::set_permissions(&inside, Permissions::from_mode(MODE))?;
