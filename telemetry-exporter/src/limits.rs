@@ -315,8 +315,8 @@ pub const INBOUND_STREAMS_MAX: usize = 64;
 /// Scrapes of `/metrics` at a time. A further one waits.
 pub const SCRAPES_MAX: usize = 2;
 
-/// Passes over properties that clients may have running at a time. A further request waits.
-pub const EVALUATIONS_MAX: usize = 4;
+/// How long a property takes that is slow: the next time it is evaluated apart, so that who asks for others does not wait for it.
+pub const PROPERTY_SLOW_AFTER: Duration = Duration::from_millis(20);
 
 /// Calls of one rpc at a time, unless the settings say otherwise. A further one is refused with RESOURCE_EXHAUSTED, and counted in `telemetry_requests_refused`: an rpc
 /// that hangs takes no more threads than this, and no other rpc with it.

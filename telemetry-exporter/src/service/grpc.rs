@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use futures::stream::{self, StreamExt};
 use prost::Message;
-use telemetry_core::callback::{self, Failure};
+use telemetry_core::callback::Failure;
 use telemetry_core::{EntryRef, Kind};
 use tonic::{Request, Response, Status};
 
@@ -14,7 +14,7 @@ use super::access::Over;
 use super::judged::Judged;
 use super::leased::{self, Wanted};
 use super::read::{self, Answers, Pull};
-use super::{Service, answers, rpcs};
+use super::{Service, answers, evaluated, rpcs};
 use crate::access::{Caller, Identity};
 use crate::admission::{self, Amount, Place};
 use crate::pb::telemetry_server::Telemetry;
@@ -36,19 +36,11 @@ impl Telemetry for Grpc {
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
         let (caller, place) = (caller(&request), place(&request)?);
         let wanted = self.properties(&caller, &request.into_inner().names)?;
-        let deadline = self.0.places.limits().property_deadline;
         // What may be large is not made where too much waits already; how large it is, is known when it is made.
         let most = wanted.len().saturating_mul(self.0.property_bytes.load(Ordering::Relaxed));
         drop(admission::room(&place, most).await);
-        let room = Arc::clone(&self.0.evaluations).acquire_owned().await;
-        let room = room.map_err(|_| Status::unavailable("the telemetry stops"))?;
-        // They are the user's functions, and may block.
-        let evaluated = tokio::task::spawn_blocking(move || {
-            let _room = room; // given back when the pass has ended, not when its reader has gone
-            callback::pass(wanted, deadline, |entry| Ok(entry.as_property().and_then(|property| property.value())))
-        });
-        let evaluated = evaluated.await.map_err(|_| Status::internal("the properties could not be evaluated"))?;
-        let answer = |(entry, value): (EntryRef, Result<_, Failure>)| match value {
+        let evaluated = self.0.evaluations.of(wanted).await.ok_or_else(|| Status::unavailable("the telemetry stops"))?;
+        let answer = |(entry, value): (EntryRef, evaluated::Value)| match value {
             Ok(Some(value)) => answers::property(&entry, Ok(value)),
             Ok(None) => answers::property(&entry, Err(Failure::Failed("it was not set yet".to_owned()))),
             Err(failure) => answers::property(&entry, Err(failure)),

@@ -3,6 +3,7 @@
 mod received;
 mod access;
 mod answers;
+mod evaluated;
 mod judged;
 mod leased;
 mod grpc;
@@ -22,11 +23,12 @@ use crate::access::Rules;
 use crate::admission::{Limits, Places, Quota, Rates};
 use crate::export::StreamExporter;
 use crate::leases::Leases;
-use crate::limits::{EVALUATIONS_MAX, FIRST_SCRAPE_DEADLINE, GATHERING_READERS_MAX, SCRAPES_MAX};
+use crate::limits::{FIRST_SCRAPE_DEADLINE, GATHERING_READERS_MAX, SCRAPES_MAX};
 use crate::pb::telemetry_server::{SERVICE_NAME, TelemetryServer};
 use crate::stream::Streams;
 
 pub use access::Over;
+use evaluated::Evaluations;
 use rpcs::Rpcs;
 
 /// What all requests share.
@@ -49,8 +51,8 @@ pub struct Service {
     /// True from the beginning of a stop on: health says so.
     pub ending: AtomicBool,
     pub rpcs: Rpcs,
-    /// Room for passes over properties.
-    pub evaluations: Arc<Semaphore>,
+    /// The properties as they are asked for.
+    pub evaluations: Arc<Evaluations>,
     /// Bytes of the largest property that was answered.
     pub property_bytes: AtomicUsize,
     /// Room for scrapes.
@@ -85,7 +87,7 @@ impl Service {
             stopping,
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
-            evaluations: Arc::new(Semaphore::new(EVALUATIONS_MAX)),
+            evaluations: Evaluations::new(limits.property_deadline),
             property_bytes: AtomicUsize::new(0),
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
             metrics_readers: Quota::new(limits.metrics_readers, limits.metrics_readers_per_client),
