@@ -119,10 +119,13 @@ impl Credentials {
             }
             let credentials = Arc::clone(&self);
             let _ended_with_the_runtime = tokio::task::spawn_blocking(move || {
-                let seen = credentials.seen.lock().taken.clone();
-                if seen != look(&credentials.files) {
-                    let _counted = credentials.reload();
+                let mut seen = credentials.seen.lock();
+                if seen.taken == look(&credentials.files) {
+                    seen.failed = None; // they are as they were before that
+                    return;
                 }
+                drop(seen);
+                let _counted = credentials.reload();
             })
             .await;
         }

@@ -147,7 +147,7 @@ pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together, unless the settings say otherwise. Beyond it what is large waits
 /// with being made, and connections are closed whose bytes have waited for [`SLOW_AFTER`], the slowest first; where there are a quarter as many bytes again, also those
 /// that have more than an even share, the largest first. They are counted in `telemetry_connections_ended`.
-pub const HELD_BYTES_MAX: usize = 16 << 20;
+pub const HELD_BYTES_MAX: usize = 12 << 20;
 
 /// How long a piece has waited to be read of a connection that is slow.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -264,7 +264,7 @@ pub const PIECE_BYTES: usize = 64 << 10;
 
 /// Bytes of what a stream keeps of the segments that its readers of metrics are in the middle of: what changed up to there, of 1,000 series some
 /// 0.1 MiB a reader, and the messages that one of the last of each step holds back. Beyond it what was left the longest ago goes, and who does not
-/// find it takes in its segment anew: less than the work of sending it.
+/// find it takes in its segment anew: less than the work of sending it. Who would leave more than half of it leaves nothing, and reads its step anew for each answer.
 pub const RESTING_BYTES_MAX: usize = 4 << 20;
 
 /// Requests at a time that read metrics, unless the settings say otherwise. HTTP/2 holds two answers for one whose client is slow: each has [`PIECE_BYTES`] and a message,
@@ -314,6 +314,9 @@ pub const INBOUND_STREAMS_MAX: usize = 64;
 
 /// Scrapes of `/metrics` at a time. A further one waits.
 pub const SCRAPES_MAX: usize = 2;
+
+/// Properties of which is remembered how large and how slow they were. Beyond it that is forgotten of all.
+pub const PROPERTIES_REMEMBERED_MAX: usize = 1 << 12;
 
 /// How long a property takes that is slow: the next time it is evaluated apart, so that who asks for others does not wait for it.
 pub const PROPERTY_SLOW_AFTER: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hostile::SNAPSHOT;
+use hostile::{PROPERTIES, SNAPSHOT};
 use hyper_util::rt::TokioIo;
 use telemetry_exporter::pb;
 use telemetry_exporter::pb::telemetry_client::TelemetryClient;
@@ -76,7 +76,8 @@ async fn timed<T>(
 }
 
 async fn properties(client: &mut TelemetryClient<Channel>) -> Result<usize, Status> {
-    let mut stream = client.get_properties(pb::GetPropertiesRequest::default()).await?.into_inner();
+    let mut stream =
+        client.get_properties(pb::GetPropertiesRequest { names: PROPERTIES.map(str::to_owned).into() }).await?.into_inner();
     let mut properties = 0;
     while stream.message().await?.is_some() {
         properties += 1;

@@ -6,6 +6,12 @@ pub const EVENTS: &str = "hostile_event";
 /// A small snapshot.
 pub const SNAPSHOT: &str = "hostile_snapshot";
 
+/// The property that is large.
+pub const LARGE: &str = "hostile_large_text";
+
+/// The properties that an honest client asks for.
+pub const PROPERTIES: [&str; 2] = ["hostile_number", "hostile_text"];
+
 /// The counter of [`SERIES`] series.
 pub const COUNTER: &str = "hostile_counter";
 

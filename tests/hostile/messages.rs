@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use hostile::{EVENTS, RPCS, SNAPSHOT};
+use hostile::{EVENTS, PROPERTIES, RPCS, SNAPSHOT};
 use prost::Message;
 use telemetry_exporter::pb;
 use tokio::io::AsyncWriteExt;
@@ -92,7 +92,7 @@ pub fn valid() -> Vec<(&'static str, Vec<u8>)> {
     let pull = |request: pb::PullRequest| ("Pull", request.encode_to_vec());
     let call = |name: &str, json: &str| ("Call", pb::CallRequest { name: name.to_owned(), json: json.to_owned() }.encode_to_vec());
     let position = Some(pb::Position { sequence: 30, offset: 0 });
-    let names = vec!["hostile_number".to_owned(), "hostile_text".to_owned()];
+    let names = PROPERTIES.map(str::to_owned).into();
     vec![
         ("GetSession", pb::GetSessionRequest {}.encode_to_vec()),
         ("GetProperties", pb::GetPropertiesRequest { names }.encode_to_vec()),

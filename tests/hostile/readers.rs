@@ -138,3 +138,12 @@ fn answers_of_rpcs_that_nobody_reads_hold_little() {
     let outcome = under("400 connections that call an rpc with a large answer 8 times, and read nothing", said, None);
     outcome.bit_any(&["ended stalled", "ended slow", "ended idle"], 10);
 }
+
+#[test]
+fn large_properties_that_nobody_reads_hold_little() {
+    let ask = pb::GetPropertiesRequest { names: vec![hostile::LARGE.to_owned()] }.encode_to_vec();
+    let asks = (1..16).step_by(2).flat_map(|stream| raw::request(stream, "GetProperties", &ask));
+    let said = raw::beginning(&[(raw::INITIAL_WINDOW, 0)]).into_iter().chain(asks).collect();
+    let outcome = under("400 connections that ask for a large property 8 times, and read nothing", said, None);
+    outcome.bit_any(&["ended stalled", "ended slow", "ended idle"], 10);
+}

@@ -118,12 +118,18 @@ pub struct Amount {
 /// Room for what is made next, of so many bytes: it counts as held until what is given is dropped. What is small has room at once; a larger one waits until
 /// there is.
 pub async fn room(place: &Arc<Place>, bytes: usize) -> Amount {
+    until_room(place, bytes).await;
+    Amount::new(bytes, Arc::clone(place))
+}
+
+/// Waits for the same, and takes none of it.
+pub async fn until_room(place: &Arc<Place>, bytes: usize) {
     let places = &place.places;
     loop {
         let mut room = std::pin::pin!(places.room.notified());
         room.as_mut().enable(); // before the look, so that nothing falls in between
         if bytes <= ANSWER_BYTES_SMALL || places.press() {
-            return Amount::new(bytes, Arc::clone(place));
+            return;
         }
         room.await;
     }
@@ -139,6 +145,13 @@ impl Amount {
     pub fn grow(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.place.places.hold(&self.place, bytes);
+    }
+
+    /// So many fewer; none where it is not so much.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.place.places.release(&self.place, bytes);
     }
 }
 

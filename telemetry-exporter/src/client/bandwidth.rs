@@ -40,7 +40,7 @@ pub enum BandwidthError {
     Size(u32),
     /// There is no stream: the peer is not to be had, or offers no tests.
     Open(PeerId, OpenStreamError),
-    /// The test broke off. A server that closes the stream without an answer does not let this peer in.
+    /// The test broke off. A server that closes the stream without an answer does not let this peer in, or too many wait there.
     Broken(io::Error),
 }
 

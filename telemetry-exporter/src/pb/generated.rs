@@ -295,7 +295,7 @@ pub struct LeaseRequest {
     /// "metrics", or the name of a snapshot, or of an event that is emitted on demand.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Between two collections or snapshots, in nanoseconds; 0 for an event.
+    /// Between two collections or snapshots, in nanoseconds: a second where it is 0. 0 for an event.
     #[prost(uint64, tag = "2")]
     pub every_ns: u64,
     /// How long the lease is to last, in nanoseconds; 0 for five minutes.

@@ -44,7 +44,7 @@ pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::
 }
 
 /// Bytes of a value as it is sent.
-fn bytes(value: &PropertyValue) -> usize {
+pub fn bytes(value: &PropertyValue) -> usize {
     match value {
         PropertyValue::String(text) => text.len(),
         PropertyValue::Json(json) => json.to_string().len(),

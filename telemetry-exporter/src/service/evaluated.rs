@@ -1,19 +1,20 @@
 //! The values of properties, evaluated when they are asked for.
 //!
 //! Invariant: a value is of a run that began after it was asked for. Who asks while a pass runs is answered by the next, together with all who do: however many
-//! ask, each property runs once at a time, and nobody waits for more than two passes. Those that were slow have passes of their own, so that the others do not wait for them.
+//! ask, each property is in one pass at a time, and nobody waits for more than two. Those that were slow have passes of their own, so that the others do not wait for them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use telemetry_core::callback::{self, Failure};
-use telemetry_core::{EntryRef, PropertyValue};
+use telemetry_core::{Entry, EntryRef, PropertyValue};
 use tokio::sync::oneshot;
 
-use crate::limits::PROPERTY_SLOW_AFTER;
+use super::answers;
+use crate::limits::{PROPERTIES_REMEMBERED_MAX, PROPERTY_SLOW_AFTER};
 
 /// What a property said, or that it has no value yet.
 pub type Value = Result<Option<PropertyValue>, Failure>;
@@ -21,8 +22,11 @@ pub type Value = Result<Option<PropertyValue>, Failure>;
 /// The same, and how long that took.
 type Timed = Result<(Option<PropertyValue>, Duration), Failure>;
 
-/// What all properties of a pass said, by their names.
-type Values = Arc<HashMap<String, Value>>;
+/// Which property: two crates may have one of the same name.
+type Key = usize;
+
+/// What all properties of a pass said, which they stay for.
+type Values = Arc<HashMap<Key, (EntryRef, Value)>>;
 
 /// Who asks for what, and what runs.
 pub struct Evaluations {
@@ -34,20 +38,44 @@ pub struct Evaluations {
 struct All {
     /// Of the fast, and of the slow.
     passes: [Passes; 2],
-    /// Names of those that were slow the last time.
-    slow: HashSet<String>,
+    known: HashMap<Key, Known>,
+}
+
+/// What a property was the last time.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    is_slow: bool,
+    bytes: usize,
 }
 
 #[derive(Default)]
 struct Passes {
     runs: bool,
+    /// What is evaluated now.
+    running: HashSet<Key>,
     next: Batch,
 }
 
 #[derive(Default)]
 struct Batch {
-    wanted: BTreeMap<String, EntryRef>,
+    wanted: HashMap<Key, EntryRef>,
     tell: Vec<oneshot::Sender<Values>>,
+}
+
+/// What was asked for, in its order.
+pub struct Evaluated {
+    wanted: Vec<EntryRef>,
+    values: Vec<Values>,
+}
+
+fn key(entry: &EntryRef) -> Key {
+    std::ptr::from_ref::<Entry>(entry).addr()
+}
+
+/// Bytes of a property as it is sent, nearly.
+pub fn bytes(entry: &Entry, value: &Value) -> usize {
+    let value = value.as_ref().ok().and_then(Option::as_ref).map_or(0, answers::bytes);
+    entry.name().len() + entry.declaration().description().len() + value
 }
 
 impl Evaluations {
@@ -56,27 +84,29 @@ impl Evaluations {
         Arc::new(Self { deadline, all: Mutex::default() })
     }
 
-    /// What these say, in their order; none where the telemetry stops.
-    pub async fn of(self: &Arc<Self>, wanted: Vec<EntryRef>) -> Option<Vec<(EntryRef, Value)>> {
+    /// Bytes that these had the last time.
+    pub fn bytes(&self, wanted: &[EntryRef]) -> usize {
+        let all = self.all.lock();
+        wanted.iter().filter_map(|entry| all.known.get(&key(entry))).map(|known| known.bytes).sum()
+    }
+
+    /// What these say; none where the telemetry stops.
+    pub async fn of(self: &Arc<Self>, wanted: Vec<EntryRef>) -> Option<Evaluated> {
         let told = self.ask(&wanted);
         let mut values = Vec::with_capacity(told.len());
         for told in told {
             values.push(told.await.ok()?);
         }
-        let value = |entry: EntryRef| {
-            let value = values.iter().find_map(|values| values.get(entry.name())).cloned()?;
-            Some((entry, value))
-        };
-        wanted.into_iter().map(value).collect()
+        Some(Evaluated { wanted, values })
     }
 
     fn ask(self: &Arc<Self>, wanted: &[EntryRef]) -> Vec<oneshot::Receiver<Values>> {
         let mut all = self.all.lock();
-        let (slow, fast): (Vec<_>, Vec<_>) = wanted.iter().partition(|entry| all.slow.contains(entry.name()));
+        let (slow, fast): (Vec<_>, Vec<_>) = wanted.iter().partition(|entry| all.is_slow(key(entry)));
         let mut told = Vec::new();
         for (which, wanted) in [fast, slow].into_iter().enumerate().filter(|(_, wanted)| !wanted.is_empty()) {
             let passes = &mut all.passes[which];
-            passes.next.wanted.extend(wanted.into_iter().map(|entry| (entry.name().to_owned(), entry.clone())));
+            passes.next.wanted.extend(wanted.into_iter().map(|entry| (key(entry), entry.clone())));
             let (tell, receiver) = oneshot::channel();
             passes.next.tell.push(tell);
             told.push(receiver);
@@ -89,20 +119,11 @@ impl Evaluations {
 
     /// Runs one pass after the other, as long as there is anything to run.
     async fn run(self: Arc<Self>, which: usize) {
-        loop {
-            let batch = {
-                let mut all = self.all.lock();
-                let passes = &mut all.passes[which];
-                if passes.next.tell.is_empty() {
-                    passes.runs = false;
-                    return;
-                }
-                mem::take(&mut passes.next)
-            };
+        while let Some(Batch { wanted, tell }) = self.begin(which) {
             let deadline = self.deadline;
             // They are the user's functions, and may block.
             let pass = tokio::task::spawn_blocking(move || {
-                callback::pass(batch.wanted.into_values().collect(), deadline, |entry: &telemetry_core::Entry| {
+                callback::pass(wanted.into_values().collect(), deadline, |entry: &Entry| {
                     let began = Instant::now();
                     let value = entry.as_property().and_then(|property| property.value());
                     Ok((value, began.elapsed()))
@@ -110,29 +131,74 @@ impl Evaluations {
             });
             let Ok(evaluated) = pass.await else { continue }; // who asked is told by what is dropped
             let values = Arc::new(self.note(evaluated));
-            for tell in batch.tell {
+            for tell in tell {
                 let _gone = tell.send(Arc::clone(&values));
             }
         }
     }
 
-    /// Notes which were slow.
-    fn note(&self, evaluated: Vec<(EntryRef, Timed)>) -> HashMap<String, Value> {
+    fn begin(&self, which: usize) -> Option<Batch> {
+        self.all.lock().passes[which].begin()
+    }
+
+    /// Notes how they were.
+    fn note(&self, evaluated: Vec<(EntryRef, Timed)>) -> HashMap<Key, (EntryRef, Value)> {
         let mut all = self.all.lock();
+        if all.known.len() + evaluated.len() > PROPERTIES_REMEMBERED_MAX {
+            all.known.clear();
+        }
         let mut noted = HashMap::with_capacity(evaluated.len());
-        for (entry, value) in evaluated {
-            let is_slow = match &value {
-                Ok((_, took)) => *took >= PROPERTY_SLOW_AFTER,
-                Err(failure) => matches!(failure, Failure::Late(_)),
-            };
-            if is_slow {
-                all.slow.insert(entry.name().to_owned());
-            } else {
-                all.slow.remove(entry.name());
-            }
-            noted.insert(entry.name().to_owned(), value.map(|(value, _)| value));
+        for (entry, timed) in evaluated {
+            let is_slow = timed.as_ref().map_or(true, |(_, took)| *took >= PROPERTY_SLOW_AFTER);
+            let value = timed.map(|(value, _)| value);
+            all.known.insert(key(&entry), Known { is_slow, bytes: bytes(&entry, &value) });
+            noted.insert(key(&entry), (entry, value));
         }
         noted
+    }
+}
+
+impl All {
+    /// Whether it is evaluated with the slow ones: while it is among others already, it stays there.
+    fn is_slow(&self, key: Key) -> bool {
+        let among = |passes: &Passes| passes.running.contains(&key) || passes.next.wanted.contains_key(&key);
+        let [fast, slow] = self.passes.each_ref().map(among);
+        !fast && (slow || self.known.get(&key).is_some_and(|known| known.is_slow))
+    }
+}
+
+impl Passes {
+    /// What is to be evaluated now; none where nobody asks.
+    fn begin(&mut self) -> Option<Batch> {
+        let batch = mem::take(&mut self.next);
+        self.running = batch.wanted.keys().copied().collect();
+        self.runs = !batch.tell.is_empty();
+        self.runs.then_some(batch)
+    }
+}
+
+impl Evaluated {
+    /// Bytes of all as they are sent, nearly.
+    pub fn bytes(&self) -> usize {
+        self.wanted.iter().filter_map(|entry| self.value(entry).map(|value| bytes(entry, value))).sum()
+    }
+
+    fn value(&self, entry: &EntryRef) -> Option<&Value> {
+        self.values.iter().find_map(|values| values.get(&key(entry))).map(|(_, value)| value)
+    }
+}
+
+impl IntoIterator for Evaluated {
+    type Item = (EntryRef, Value);
+    type IntoIter = Box<dyn Iterator<Item = Self::Item> + Send>;
+
+    /// Each is copied when it is asked for: until then all who asked share them.
+    fn into_iter(mut self) -> Self::IntoIter {
+        let wanted = mem::take(&mut self.wanted);
+        Box::new(wanted.into_iter().filter_map(move |entry| {
+            let value = self.value(&entry)?.clone();
+            Some((entry, value))
+        }))
     }
 }
 
@@ -150,7 +216,7 @@ mod tests {
     }
 
     async fn value(evaluations: &Arc<Evaluations>, entry: EntryRef) -> Value {
-        evaluations.of(vec![entry]).await.expect("it is told").pop().expect("one").1
+        evaluations.of(vec![entry]).await.expect("it is told").into_iter().next().expect("one").1
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -198,12 +264,15 @@ mod tests {
         let evaluations = Evaluations::new(Duration::from_secs(60));
         let both = || vec![entry(&telemetry, "evaluated_blocked"), entry(&telemetry, "evaluated_quick")];
         release.send(()).expect("it waits");
-        let first = evaluations.of(both()).await.expect("told");
+        let first: Vec<_> = evaluations.of(both()).await.expect("told").into_iter().collect();
         assert!(
             matches!(first[..], [(_, Ok(Some(PropertyValue::I64(7)))), (_, Ok(Some(PropertyValue::I64(8))))]),
             "in their order"
         );
         enters.recv().expect("it ran");
+        while evaluations.all.lock().is_slow(key(&entry(&telemetry, "evaluated_quick"))) {
+            value(&evaluations, entry(&telemetry, "evaluated_quick")).await.expect("a value"); // the machine was slow
+        }
         let waits = tokio::spawn({
             let (evaluations, both) = (Arc::clone(&evaluations), both());
             async move { evaluations.of(both).await }
@@ -213,5 +282,37 @@ mod tests {
         assert!(matches!(quick, Ok(Some(PropertyValue::I64(8)))) && !waits.is_finished());
         release.send(()).expect("it waits");
         waits.await.expect("no panic").expect("told");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_becomes_slow_while_others_wait_for_it_stays_in_one_pass() {
+        let telemetry = Telemetry::builder().build().expect("nothing is wrong");
+        let ((release, wait), (entered, enters)) = (mpsc::channel::<()>(), mpsc::channel());
+        let wait = std::sync::Mutex::new(wait);
+        let blocked = move || {
+            entered.send(()).expect("the test waits");
+            std::thread::sleep(PROPERTY_SLOW_AFTER);
+            let _released = wait.lock().expect("no panic").recv();
+            7
+        };
+        telemetry.property("evaluated_becomes", blocked).expect("declared");
+        let evaluations = Evaluations::new(Duration::from_secs(60));
+        let asked = || evaluations.ask(&[entry(&telemetry, "evaluated_becomes")]);
+        let entered = || tokio::task::block_in_place(|| enters.recv()).expect("it runs");
+        let mut told = asked();
+        entered();
+        told.extend(asked());
+        release.send(()).expect("it waits");
+        entered(); // it was slow by now, and the second pass runs
+        told.extend(asked());
+        let key = key(&entry(&telemetry, "evaluated_becomes"));
+        let waits = evaluations.all.lock().passes.each_ref().map(|passes| passes.next.wanted.contains_key(&key));
+        assert_eq!(waits, [true, false]);
+        for _ in 0..2 {
+            release.send(()).expect("it waits");
+        }
+        for told in told {
+            assert!(matches!(told.await.expect("told")[&key], (_, Ok(Some(PropertyValue::I64(7))))));
+        }
     }
 }

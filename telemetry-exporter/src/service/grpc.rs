@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures::stream::{self, StreamExt};
-use prost::Message;
 use telemetry_core::callback::Failure;
 use telemetry_core::{EntryRef, Kind};
 use tonic::{Request, Response, Status};
@@ -16,10 +14,13 @@ use super::leased::{self, Wanted};
 use super::read::{self, Answers, Pull};
 use super::{Service, answers, evaluated, rpcs};
 use crate::access::{Caller, Identity};
-use crate::admission::{self, Amount, Place};
+use crate::admission::{self, Place};
 use crate::pb::telemetry_server::Telemetry;
 use crate::pb::{self};
 use crate::stream::{METRICS, Position, Token, TokenError};
+
+/// What properties that are answered take of memory: themselves, and as they are written, into memory that grows by doubling.
+const WRITTEN: usize = 3;
 
 pub struct Grpc(pub Arc<Service>);
 
@@ -36,27 +37,24 @@ impl Telemetry for Grpc {
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
         let (caller, place) = (caller(&request), place(&request)?);
         let wanted = self.properties(&caller, &request.into_inner().names)?;
-        // What may be large is not made where too much waits already; how large it is, is known when it is made.
-        let most = wanted.len().saturating_mul(self.0.property_bytes.load(Ordering::Relaxed));
-        drop(admission::room(&place, most).await);
+        // What was large the last time is not made where too much waits already.
+        admission::until_room(&place, self.0.evaluations.bytes(&wanted)).await;
         let evaluated = self.0.evaluations.of(wanted).await.ok_or_else(|| Status::unavailable("the telemetry stops"))?;
-        let answer = |(entry, value): (EntryRef, evaluated::Value)| match value {
-            Ok(Some(value)) => answers::property(&entry, Ok(value)),
-            Ok(None) => answers::property(&entry, Err(Failure::Failed("it was not set yet".to_owned()))),
-            Err(failure) => answers::property(&entry, Err(failure)),
-        };
-        let answers: Vec<_> = evaluated.into_iter().map(answer).collect();
-        let sizes: Vec<_> = answers.iter().map(Message::encoded_len).collect();
-        let (bytes, bytes_max) = (sizes.iter().sum::<usize>(), self.0.places.limits().held_bytes);
-        self.0.property_bytes.fetch_max(sizes.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
+        let (bytes, bytes_max) = (evaluated.bytes(), self.0.places.limits().held_bytes / WRITTEN);
         if bytes > bytes_max {
             let text = format!("the properties have {bytes} bytes: at most {bytes_max} are answered together, wanted some by name");
             return Err(Status::resource_exhausted(text));
         }
-        // Each counts until it is passed on.
-        let held: Vec<_> =
-            answers.into_iter().zip(sizes).map(|(answer, bytes)| (answer, Amount::new(bytes, Arc::clone(&place)))).collect();
-        Ok(Response::new(stream::iter(held).map(|(answer, _counted_elsewhere_now)| Ok(answer)).boxed()))
+        // They are there until the last is passed on; each is written when it is, and counts from there.
+        let mut held = admission::room(&place, WRITTEN * bytes).await;
+        let answers = evaluated.into_iter().map(move |(entry, value)| {
+            held.shrink((WRITTEN - 1) * evaluated::bytes(&entry, &value));
+            Ok(answers::property(
+                &entry,
+                value.and_then(|value| value.ok_or_else(|| Failure::Failed("it was not set yet".to_owned()))),
+            ))
+        });
+        Ok(Response::new(stream::iter(answers).boxed()))
     }
 
     async fn get_stream_descriptors(

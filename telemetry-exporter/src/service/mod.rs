@@ -13,7 +13,7 @@ mod read;
 mod rpcs;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use telemetry_core::{Registry, Telemetry};
 use tokio::sync::{Semaphore, watch};
@@ -53,8 +53,6 @@ pub struct Service {
     pub rpcs: Rpcs,
     /// The properties as they are asked for.
     pub evaluations: Arc<Evaluations>,
-    /// Bytes of the largest property that was answered.
-    pub property_bytes: AtomicUsize,
     /// Room for scrapes.
     pub scrapes: Arc<Semaphore>,
     /// Room for readers of metrics.
@@ -88,7 +86,6 @@ impl Service {
             ending: AtomicBool::new(false),
             rpcs: Rpcs::new(limits.rpcs, limits.rpc_calls),
             evaluations: Evaluations::new(limits.property_deadline),
-            property_bytes: AtomicUsize::new(0),
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
             metrics_readers: Quota::new(limits.metrics_readers, limits.metrics_readers_per_client),
             places: Places::new(limits),

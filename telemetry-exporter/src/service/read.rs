@@ -251,8 +251,9 @@ impl Pulling {
         let is_last = self.lives.is_empty();
         let (head, follows) = (self.wants.head || !is_last, self.wants.follow && is_last);
         let is_stopping = self.is_stopping();
+        self.gather().await; // before the room, which who gathers waits for
         let room = admission::room(&self.place, PIECE_BYTES).await;
-        let piece = self.read(head, !follows || is_stopping).await;
+        let piece = self.source.read(self.at, head, self.end, !follows || is_stopping);
         drop(room); // the piece is counted from when it is passed on, which is before anything else happens
         if !matches!(piece, Piece::End) || !follows || is_stopping {
             return piece;
@@ -262,7 +263,8 @@ impl Pulling {
             let mut changed = std::pin::pin!(stream.log.changed());
             changed.as_mut().enable(); // before the reading, so that no change falls in between
             let is_stopping = self.is_stopping();
-            let piece = self.read(head, is_stopping).await;
+            self.gather().await;
+            let piece = self.source.read(self.at, head, self.end, is_stopping);
             if !matches!(piece, Piece::End) || is_stopping {
                 return piece;
             }
@@ -277,12 +279,11 @@ impl Pulling {
         }
     }
 
-    /// What begins where the pull stands, as soon as there is room for it to gather.
-    async fn read(&mut self, head: bool, finishes: bool) -> Piece {
+    /// Waits until there is room for one more to gather, where this one may.
+    async fn gather(&mut self) {
         if self.wants.every_ns != 0 && self.gathering.is_none() {
             self.gathering = Arc::clone(&self.gatherings).acquire_owned().await.ok(); // it is never closed
         }
-        self.source.read(self.at, head, self.end, finishes)
     }
 
     /// Holds nothing until the next reading.

@@ -41,7 +41,8 @@ impl Received {
     pub fn new(inner: Body, is_grpc: bool, limits: &Limits, place: &Arc<Place>) -> Self {
         let coming = (!inner.is_end_stream()).then(|| (place.wait(), Amount::new(0, Arc::clone(place))));
         let (deadline, bytes_max) = (limits.handshake_deadline, limits.request_bytes);
-        let (left, head) = (bytes_max.saturating_add(HEAD_BYTES), is_grpc.then(Vec::new));
+        let head_bytes = if is_grpc { HEAD_BYTES } else { 0 };
+        let (left, head) = (bytes_max.saturating_add(head_bytes), is_grpc.then(Vec::new));
         Self { inner, deadline, bytes_max, left, head, late: None, coming }
     }
 
@@ -128,7 +129,7 @@ mod tests {
     async fn a_body_of_many_small_parts_fails_beyond_its_bytes() {
         let part = || Ok::<_, Infallible>(Bytes::from_static(&[0; 5]));
         let body =
-            |parts| received(Body::from_stream(futures::stream::repeat_with(part).take(parts)), false, Duration::from_secs(10));
+            |parts| received(Body::from_stream(futures::stream::repeat_with(part).take(parts)), true, Duration::from_secs(10));
         assert_eq!(body(21).collect().await.expect("just as many").to_bytes().len(), 100 + HEAD_BYTES);
         let status = body(22).collect().await.expect_err("more");
         assert_eq!((status.code(), status.message()), (tonic::Code::OutOfRange, "the request has more than 100 bytes"));

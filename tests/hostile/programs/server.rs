@@ -21,7 +21,7 @@ const LATE: Duration = Duration::from_secs(2);
 /// Bytes of the text of an event.
 const TEXT_BYTES: usize = 1_000;
 
-/// Bytes that the rpc answers which answers with much.
+/// Bytes that the rpc answers which answers with much, and that the long text has.
 const LARGE_BYTES: usize = 1 << 19;
 
 /// Bytes that the program holds of its allocator.
@@ -87,6 +87,12 @@ static NUMBER: Property<i64>;
 #[property(name = "hostile_text")]
 fn text() -> String {
     "some text".repeat(10)
+}
+
+/// A long text.
+#[property(name = "hostile_large_text")]
+fn large_text() -> String {
+    "x".repeat(LARGE_BYTES)
 }
 
 /// A small state.
