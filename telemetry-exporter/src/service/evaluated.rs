@@ -31,6 +31,7 @@ type Values = Arc<HashMap<Key, (EntryRef, Value)>>;
 /// Who asks for what, and what runs.
 pub struct Evaluations {
     deadline: Duration,
+    slow_after: Duration,
     all: Mutex<All>,
 }
 
@@ -81,7 +82,11 @@ pub fn bytes(entry: &Entry, value: &Value) -> usize {
 impl Evaluations {
     /// Each property has so much time.
     pub fn new(deadline: Duration) -> Arc<Self> {
-        Arc::new(Self { deadline, all: Mutex::default() })
+        Self::with(deadline, PROPERTY_SLOW_AFTER)
+    }
+
+    fn with(deadline: Duration, slow_after: Duration) -> Arc<Self> {
+        Arc::new(Self { deadline, slow_after, all: Mutex::default() })
     }
 
     /// Bytes that these had the last time.
@@ -149,7 +154,7 @@ impl Evaluations {
         }
         let mut noted = HashMap::with_capacity(evaluated.len());
         for (entry, timed) in evaluated {
-            let is_slow = timed.as_ref().map_or(true, |(_, took)| *took >= PROPERTY_SLOW_AFTER);
+            let is_slow = timed.as_ref().map_or(true, |(_, took)| *took >= self.slow_after);
             let value = timed.map(|(value, _)| value);
             all.known.insert(key(&entry), Known { is_slow, bytes: bytes(&entry, &value) });
             noted.insert(key(&entry), (entry, value));
@@ -204,7 +209,7 @@ impl IntoIterator for Evaluated {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
     use std::sync::mpsc;
 
     use telemetry_core::Telemetry;
@@ -226,12 +231,12 @@ mod tests {
         let counted = Arc::clone(&runs);
         let slow = move || {
             let run = counted.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(600));
             run
         };
         telemetry.property("evaluated_counted", slow).expect("declared");
         // Two runs take longer than one may.
-        let evaluations = Evaluations::new(Duration::from_millis(500));
+        let evaluations = Evaluations::new(Duration::from_millis(1_150));
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..64 {
             let (evaluations, entry, runs) = (Arc::clone(&evaluations), entry(&telemetry, "evaluated_counted"), Arc::clone(&runs));
@@ -250,29 +255,21 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn who_asks_for_what_is_fast_does_not_wait_for_what_was_slow() {
         let telemetry = Telemetry::builder().build().expect("nothing is wrong");
-        let (release, wait) = mpsc::channel::<()>();
-        let wait = std::sync::Mutex::new(wait);
-        let (entered, enters) = mpsc::channel();
+        let ((release, wait), (entered, enters)) = (mpsc::channel::<()>(), mpsc::channel());
+        let (wait, has_failed) = (std::sync::Mutex::new(wait), AtomicBool::new(false));
         let blocked = move || {
+            assert!(has_failed.swap(true, Ordering::SeqCst), "as slow as can be");
             entered.send(()).expect("the test waits");
-            std::thread::sleep(PROPERTY_SLOW_AFTER);
             let _released = wait.lock().expect("no panic").recv();
             7
         };
         telemetry.property("evaluated_blocked", blocked).expect("declared");
         telemetry.property("evaluated_quick", || 8).expect("declared");
-        let evaluations = Evaluations::new(Duration::from_secs(60));
+        // On whatever machine, the quick one is not slow.
+        let evaluations = Evaluations::with(Duration::from_secs(60), Duration::MAX);
         let both = || vec![entry(&telemetry, "evaluated_blocked"), entry(&telemetry, "evaluated_quick")];
-        release.send(()).expect("it waits");
         let first: Vec<_> = evaluations.of(both()).await.expect("told").into_iter().collect();
-        assert!(
-            matches!(first[..], [(_, Ok(Some(PropertyValue::I64(7)))), (_, Ok(Some(PropertyValue::I64(8))))]),
-            "in their order"
-        );
-        enters.recv().expect("it ran");
-        while evaluations.all.lock().is_slow(key(&entry(&telemetry, "evaluated_quick"))) {
-            value(&evaluations, entry(&telemetry, "evaluated_quick")).await.expect("a value"); // the machine was slow
-        }
+        assert!(matches!(first[..], [(_, Err(Failure::Panicked(_))), (_, Ok(Some(PropertyValue::I64(8))))]), "in their order");
         let waits = tokio::spawn({
             let (evaluations, both) = (Arc::clone(&evaluations), both());
             async move { evaluations.of(both).await }
@@ -291,12 +288,11 @@ mod tests {
         let wait = std::sync::Mutex::new(wait);
         let blocked = move || {
             entered.send(()).expect("the test waits");
-            std::thread::sleep(PROPERTY_SLOW_AFTER);
             let _released = wait.lock().expect("no panic").recv();
             7
         };
         telemetry.property("evaluated_becomes", blocked).expect("declared");
-        let evaluations = Evaluations::new(Duration::from_secs(60));
+        let evaluations = Evaluations::with(Duration::from_secs(60), Duration::ZERO); // all are slow
         let asked = || evaluations.ask(&[entry(&telemetry, "evaluated_becomes")]);
         let entered = || tokio::task::block_in_place(|| enters.recv()).expect("it runs");
         let mut told = asked();
