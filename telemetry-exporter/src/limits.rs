@@ -147,7 +147,7 @@ pub const CLIENTS_REMEMBERED_MAX: usize = 1_024;
 /// Bytes of answers that wait to be read, and of requests that are not whole, of all clients together, unless the settings say otherwise. Beyond it what is large waits
 /// with being made, and connections are closed whose bytes have waited for [`SLOW_AFTER`], the slowest first; where there are a quarter as many bytes again, also those
 /// that have more than an even share, the largest first. They are counted in `telemetry_connections_ended`.
-pub const HELD_BYTES_MAX: usize = 12 << 20;
+pub const HELD_BYTES_MAX: usize = 8 << 20;
 
 /// How long a piece has waited to be read of a connection that is slow.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);

@@ -118,18 +118,12 @@ pub struct Amount {
 /// Room for what is made next, of so many bytes: it counts as held until what is given is dropped. What is small has room at once; a larger one waits until
 /// there is.
 pub async fn room(place: &Arc<Place>, bytes: usize) -> Amount {
-    until_room(place, bytes).await;
-    Amount::new(bytes, Arc::clone(place))
-}
-
-/// Waits for the same, and takes none of it.
-pub async fn until_room(place: &Arc<Place>, bytes: usize) {
     let places = &place.places;
     loop {
         let mut room = std::pin::pin!(places.room.notified());
         room.as_mut().enable(); // before the look, so that nothing falls in between
         if bytes <= ANSWER_BYTES_SMALL || places.press() {
-            return;
+            return Amount::new(bytes, Arc::clone(place));
         }
         room.await;
     }

@@ -12,7 +12,7 @@ mod rate;
 mod waiting;
 
 pub use client::Client;
-pub use held::{Amount, HeldBody, room, until_room};
+pub use held::{Amount, HeldBody, room};
 pub use limits::Limits;
 pub use places::{Place, Places, Wait};
 pub use quota::{Full, Quota, Share};

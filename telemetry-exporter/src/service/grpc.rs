@@ -37,16 +37,23 @@ impl Telemetry for Grpc {
     async fn get_properties(&self, request: Request<pb::GetPropertiesRequest>) -> Answered<Self::GetPropertiesStream> {
         let (caller, place) = (caller(&request), place(&request)?);
         let wanted = self.properties(&caller, &request.into_inner().names)?;
-        // What was large the last time is not made where too much waits already.
-        admission::until_room(&place, self.0.evaluations.bytes(&wanted)).await;
+        // They count as what they were the last time until it is known what they are.
+        let most = WRITTEN * self.0.evaluations.bytes(&wanted);
+        let mut held = admission::room(&place, most).await;
         let evaluated = self.0.evaluations.of(wanted).await.ok_or_else(|| Status::unavailable("the telemetry stops"))?;
         let (bytes, bytes_max) = (evaluated.bytes(), self.0.places.limits().held_bytes / WRITTEN);
         if bytes > bytes_max {
             let text = format!("the properties have {bytes} bytes: at most {bytes_max} are answered together, wanted some by name");
             return Err(Status::resource_exhausted(text));
         }
+        match most.checked_sub(WRITTEN * bytes) {
+            Some(fewer) => held.shrink(fewer),
+            None => {
+                drop(held); // who waits for room takes none
+                held = admission::room(&place, WRITTEN * bytes).await;
+            }
+        }
         // They are there until the last is passed on; each is written when it is, and counts from there.
-        let mut held = admission::room(&place, WRITTEN * bytes).await;
         let answers = evaluated.into_iter().map(move |(entry, value)| {
             held.shrink((WRITTEN - 1) * evaluated::bytes(&entry, &value));
             Ok(answers::property(
