@@ -114,6 +114,7 @@ fn fill() -> Result<Running, Failure> {
     // What is measured is what one client may not have by default.
     config.limits.requests_per_second = u32::MAX;
     config.limits.connections_per_client = config.limits.connections;
+    config.limits.metrics_readers_per_client = config.limits.metrics_readers;
     config.limits.held_bytes = 1 << 30;
     config.limits.progress_deadline = Duration::from_secs(3_600);
     config.bounds.bytes_max = 1 << 30;
