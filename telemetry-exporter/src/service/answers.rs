@@ -15,11 +15,6 @@ use crate::stream::{NamedLog, StreamKind};
 /// A property with its value, or with why it has none.
 pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::Property {
     use property::Value;
-    let too_large = |bytes: usize| Failure::Failed(format!("it has {bytes} bytes: at most {ANSWER_BYTES_MAX} are allowed"));
-    let value = value.and_then(|value| match bytes(&value) {
-        bytes if bytes > ANSWER_BYTES_MAX => Err(too_large(bytes)),
-        _ => Ok(value),
-    });
     let text = |text: String| Value::StringValue(text);
     let (value, kind, error) = match value {
         Ok(PropertyValue::I64(number)) => (Value::IntegerValue(number), pb::PropertyType::Integer, String::new()),
@@ -40,6 +35,16 @@ pub fn property(entry: &EntryRef, value: Result<PropertyValue, Failure>) -> pb::
         r#type: kind.into(),
         unit: declaration.unit().to_owned(),
         error,
+    }
+}
+
+/// The value, unless it is larger than may be sent.
+pub fn sendable(value: PropertyValue) -> Result<PropertyValue, Failure> {
+    match bytes(&value) {
+        bytes if bytes > ANSWER_BYTES_MAX => {
+            Err(Failure::Failed(format!("it has {bytes} bytes: at most {ANSWER_BYTES_MAX} are allowed")))
+        }
+        _ => Ok(value),
     }
 }
 

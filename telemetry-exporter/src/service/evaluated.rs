@@ -155,7 +155,8 @@ impl Evaluations {
         let mut noted = HashMap::with_capacity(evaluated.len());
         for (entry, timed) in evaluated {
             let is_slow = timed.as_ref().map_or(true, |(_, took)| *took >= self.slow_after);
-            let value = timed.map(|(value, _)| value);
+            // What may not be sent is not kept either.
+            let value = timed.and_then(|(value, _)| value.map(answers::sendable).transpose());
             all.known.insert(key(&entry), Known { is_slow, bytes: bytes(&entry, &value) });
             noted.insert(key(&entry), (entry, value));
         }
@@ -222,6 +223,22 @@ mod tests {
 
     async fn value(evaluations: &Arc<Evaluations>, entry: EntryRef) -> Value {
         evaluations.of(vec![entry]).await.expect("it is told").into_iter().next().expect("one").1
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_too_large_to_be_sent_takes_no_room_from_the_others() {
+        let telemetry = Telemetry::builder().build().expect("nothing is wrong");
+        telemetry.property("evaluated_huge", || "x".repeat(8 << 20)).expect("declared");
+        telemetry.property("evaluated_small", || 9).expect("declared");
+        let wanted = vec![entry(&telemetry, "evaluated_huge"), entry(&telemetry, "evaluated_small")];
+        let evaluated = Evaluations::new(Duration::from_secs(60)).of(wanted).await.expect("told");
+        assert!(evaluated.bytes() < 100, "{} bytes", evaluated.bytes());
+        let values: Vec<_> = evaluated.into_iter().map(|(_, value)| value).collect();
+        assert!(
+            matches!(&values[0], Err(Failure::Failed(why)) if why.contains("it has 8388608 bytes: at most 1048576")),
+            "{values:?}"
+        );
+        assert!(matches!(values[1], Ok(Some(PropertyValue::I64(9)))));
     }
 
     #[tokio::test(flavor = "multi_thread")]
